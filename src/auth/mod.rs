@@ -1,8 +1,27 @@
 //! From a bearer token to who calls and what they may do.
+//!
+//! [`token`] checks a token. Its key comes from `jwks`, which holds the issuer's keys; `key_cache`
+//! decides when they are fetched, [`key_source`] fetches them, `key` takes or refuses each one.
+//! [`development`] signs tokens where no issuer is set. What a scope opens is decided by the
+//! routes, not here.
 
+pub mod development;
+mod jwks;
+mod key;
+mod key_cache;
+pub mod key_source;
 pub mod scope;
+pub mod token;
 
-pub use scope::{Scope, Scopes};
+#[cfg(test)]
+mod tests;
+
+pub use development::{DEVELOPMENT_ISSUER, DevelopmentKey, DevelopmentKeyError, SigningError};
+pub use key_source::{FetchError, InvalidKeySource, KeySource};
+pub use scope::{Scope, Scopes, UnknownScope};
+pub use token::{
+    DEFAULT_ACTOR_TYPE_CLAIM, DEFAULT_AUDIENCE, TokenError, TokenRules, Verifier, VerifyError,
+};
 
 use crate::domain::Actor;
 

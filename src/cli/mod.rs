@@ -1,1 +1,132 @@
-//! Skeleton.
+//! The commands.
+
+mod banner;
+mod healthcheck;
+mod keys;
+mod migrate;
+mod serve;
+mod token;
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use crate::auth::{DEVELOPMENT_ISSUER, DevelopmentKey, TokenRules};
+use crate::config::{Arguments, Auth, Command, Data, Database, KeyringFile};
+use crate::embedded_postgres::{self, EmbeddedPostgres};
+use crate::store;
+use crate::vault::keyring::Keyring;
+
+/// What ends a command; printed with its causes, once, by `main`.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Fatal(String);
+
+impl Fatal {
+    fn because(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self(text)
+    }
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// [`Fatal`].
+pub fn run(arguments: Arguments) -> Result<(), Fatal> {
+    match arguments.command {
+        None => runtime()?.block_on(serve::run(arguments.serve)),
+        Some(Command::Serve(settings)) => runtime()?.block_on(serve::run(*settings)),
+        Some(Command::Migrate(settings)) => runtime()?.block_on(migrate::run(settings)),
+        Some(Command::Healthcheck(settings)) => runtime()?.block_on(healthcheck::run(&settings)),
+        Some(Command::Token(settings)) => token::run(&settings),
+        Some(Command::Keys(settings)) => keys::run(&settings),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Fatal> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fatal::because(&error))
+}
+
+/// The data folder, which is made where it is missing.
+fn data_dir(settings: &Data) -> Result<PathBuf, Fatal> {
+    let cannot = |what: &Path, error: &std::io::Error| {
+        Fatal(format!("the data folder {} cannot be used: {error}", what.display()))
+    };
+    let current = std::env::current_dir().map_err(|error| Fatal::because(&error))?;
+    let folder = match &settings.data_dir {
+        Some(folder) => current.join(folder),
+        None => embedded_postgres::default_data_dir(&current),
+    };
+    std::fs::create_dir_all(&folder).map_err(|error| cannot(&folder, &error))?;
+    Ok(folder)
+}
+
+/// The keyring: the configured file's, or in the development mode the data folder's own.
+fn keyring(settings: &KeyringFile, auth: &Auth, data: &Data) -> Result<Keyring, Fatal> {
+    match &settings.keyring_file {
+        Some(file) => Keyring::read(file),
+        None if auth.auth_issuer.is_none() => {
+            Keyring::read_or_create(&data_dir(data)?.join("keyring.json"))
+        }
+        None => {
+            return Err(Fatal(
+                "KEYRING_FILE is not set; make a keyring with `customer-accounts keys generate` \
+                 and keep it as safe as the database"
+                    .to_owned(),
+            ));
+        }
+    }
+    .map_err(|error| Fatal::because(&error))
+}
+
+/// The signing key of the development mode, and what its tokens say.
+fn development(auth: &Auth, data: &Data) -> Result<(DevelopmentKey, TokenRules), Fatal> {
+    let key =
+        DevelopmentKey::load_or_create(&data_dir(data)?).map_err(|error| Fatal::because(&error))?;
+    Ok((key, token_rules(auth, DEVELOPMENT_ISSUER)))
+}
+
+fn token_rules(auth: &Auth, issuer: &str) -> TokenRules {
+    TokenRules {
+        issuer: issuer.to_owned(),
+        audience: auth.auth_audience.clone(),
+        actor_type_claim: auth.auth_actor_type_claim.clone(),
+    }
+}
+
+/// The private server, where no other is named.
+async fn start_embedded(settings: &Database) -> Result<Option<EmbeddedPostgres>, Fatal> {
+    if settings.database_url.is_some() {
+        return Ok(None);
+    }
+    let options = embedded_postgres::Options {
+        data_dir: data_dir(&settings.data)?,
+        bin_dir: settings.postgres_bin_dir.clone(),
+        durability: embedded_postgres::Durability::Durable,
+    };
+    EmbeddedPostgres::start(options).await.map(Some).map_err(|error| Fatal::because(&error))
+}
+
+fn store_settings(settings: &Database, embedded: Option<&EmbeddedPostgres>) -> store::Settings {
+    let url = match (&settings.database_url, embedded) {
+        (Some(url), _) => url.clone(),
+        (None, Some(embedded)) => SecretString::from(embedded.url()),
+        (None, None) => SecretString::from(""),
+    };
+    store::Settings {
+        url,
+        max_connections: settings.database_max_connections,
+        acquire_timeout: settings.database_acquire_timeout,
+        statement_timeout: settings.database_statement_timeout,
+    }
+}

@@ -6,15 +6,20 @@
 pub mod actor;
 pub mod address;
 pub mod birth_date;
+pub mod clock;
 pub mod country;
 pub mod email;
 pub mod enums;
+pub mod folded;
+pub mod idempotency;
 pub mod metadata;
 pub mod phone;
 pub mod profile;
 pub mod secret;
 pub mod text;
+pub mod version;
 pub mod violations;
 
 pub use actor::{Actor, ActorType};
+pub use version::{Expected, Version};
 pub use violations::{Code, Violation, Violations};

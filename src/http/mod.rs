@@ -1,1 +1,67 @@
-//! Skeleton.
+//! HTTP: every route on this page. Handlers are sentences; what they need is proven by extractors,
+//! what goes wrong is told by [`problem`] alone.
+
+mod customers;
+mod docs;
+mod extract;
+mod health;
+mod history;
+mod list_query;
+mod observe;
+pub mod problem;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use problem::{Problem, ProblemCode};
+
+/// The routes: `(path, methods)`, as `openapi.yaml` has them.
+pub const ROUTES: [(&str, &[&str]); 11] = [
+    ("/customers", &["GET", "POST"]),
+    ("/customers/search", &["POST"]),
+    ("/customers/{id}", &["GET", "PATCH", "PUT", "DELETE"]),
+    ("/customers/{id}/history", &["GET"]),
+    ("/customers/{id}/history/{version}", &["GET"]),
+    ("/customers/{id}/social-id/reveal", &["POST"]),
+    ("/customers/{id}/security-answer/verify", &["POST"]),
+    ("/openapi.yaml", &["GET"]),
+    ("/openapi.json", &["GET"]),
+    ("/livez", &["GET"]),
+    ("/readyz", &["GET"]),
+];
+
+/// The service.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/customers", get(customers::list).post(customers::create))
+        .route(
+            "/customers/{id}",
+            get(customers::read)
+                .patch(customers::patch)
+                .put(customers::replace)
+                .delete(customers::erase),
+        )
+        .route("/customers/search", post(customers::search))
+        .route("/customers/{id}/history", get(history::list))
+        .route("/customers/{id}/history/{version}", get(history::version))
+        .route("/customers/{id}/social-id/reveal", post(history::reveal))
+        .route("/customers/{id}/security-answer/verify", post(history::verify_answer))
+        .route("/openapi.yaml", get(docs::openapi_yaml))
+        .route("/openapi.json", get(docs::openapi_json))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(async || Problem::new(ProblemCode::NotFound, "nothing is at this path"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(ProblemCode::MethodNotAllowed, "this path does not take this method")
+        })
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::new(ProblemCode::InternalError, problem::INTERNAL).into_panic_response()
+        }))
+        .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
+        .with_state(app)
+}

@@ -1,1 +1,157 @@
-//! Skeleton.
+//! Postgres: the customers' rows, their versions, and nothing else that is kept.
+//!
+//! Every write appends a version in one statement ([`append`]); every read passes the stored
+//! document through ([`read`]). Secrets are sealed on the way in and opened on the way out here, so
+//! that no other module sees a sealed value.
+
+pub mod answers;
+pub mod append;
+pub mod audit;
+mod columns;
+pub mod cursor;
+pub mod entry;
+mod failure;
+pub mod history;
+pub mod list;
+pub mod read;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool, Postgres};
+
+use crate::vault::Vault;
+use failure::Failure;
+pub use failure::StoreError;
+
+/// The migrations, compiled in.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// How the store reaches its database.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `postgres://…`; may hold a password, so it never prints itself.
+    pub url: SecretString,
+    /// Most connections held at once.
+    pub max_connections: u32,
+    /// Longest wait for a free or new connection.
+    pub acquire_timeout: Duration,
+    /// Longest time the server works on one statement.
+    pub statement_timeout: Duration,
+}
+
+/// The customers.
+#[derive(Clone)]
+pub struct Store {
+    pool: PgPool,
+    vault: Arc<Vault>,
+    migrated: Arc<AtomicBool>,
+}
+
+/// Why the database cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// The URL is not one.
+    #[error("DATABASE_URL is not a postgres:// URL")]
+    Url,
+    /// The database cannot be reached now; it may be later.
+    #[error("the database cannot be reached: {0}")]
+    Away(StoreError),
+    /// The migrations cannot be applied, now or later.
+    #[error("the migrations cannot be applied: {0}")]
+    Migration(String),
+}
+
+impl Store {
+    /// A store over a database that need not be there yet: connections are made when needed.
+    ///
+    /// # Errors
+    /// [`SetUpError::Url`].
+    pub fn new(settings: &Settings, vault: Arc<Vault>) -> Result<Self, SetUpError> {
+        let options: PgConnectOptions =
+            settings.url.expose_secret().parse().map_err(|_| SetUpError::Url)?;
+        let options = options
+            .application_name("customer-accounts")
+            .options([("statement_timeout", settings.statement_timeout.as_millis().to_string())])
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            // A ping would cost each request a round trip; a dead connection shows itself, and the
+            // request is tried again on another.
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Ok(Self { pool, vault, migrated: Arc::new(AtomicBool::new(false)) })
+    }
+
+    /// Applies the migrations that the database lacks. Two instances may do so at once.
+    ///
+    /// # Errors
+    /// [`SetUpError`].
+    pub async fn migrate(&self) -> Result<(), SetUpError> {
+        match MIGRATIONS.run(&self.pool).await {
+            Ok(()) => {
+                self.migrated.store(true, Ordering::Release);
+                Ok(())
+            }
+            Err(sqlx::migrate::MigrateError::Execute(error)) => {
+                let failure = Failure::before(error);
+                if failure.may_pass() {
+                    Err(SetUpError::Away(failure.into()))
+                } else {
+                    Err(SetUpError::Migration(StoreError::from(failure).to_string()))
+                }
+            }
+            Err(error) => Err(SetUpError::Migration(error.to_string())),
+        }
+    }
+
+    /// Whether the database answers and has every migration. What it finds is remembered, so that
+    /// requests are served from then on.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database does not answer.
+    pub async fn is_ready(&self) -> Result<bool, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(Failure::before)?;
+        if self.migrated.load(Ordering::Acquire) {
+            sqlx::query("select 1").execute(&mut *connection).await.map_err(Failure::during)?;
+            return Ok(true);
+        }
+        let table = sqlx::query_scalar::<_, Option<bool>>(
+            "select to_regclass('_sqlx_migrations') is not null",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(Failure::during)?;
+        if table != Some(true) {
+            return Ok(false);
+        }
+        let newest = sqlx::query_scalar::<_, Option<i64>>(
+            "select max(version) from _sqlx_migrations where success",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(Failure::during)?;
+        let wanted = MIGRATIONS.iter().map(|migration| migration.version).max();
+        let ready = newest >= wanted;
+        self.migrated.store(ready, Ordering::Release);
+        Ok(ready)
+    }
+
+    /// Closes every connection, after the statements under way.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A connection for one statement.
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, Failure> {
+        if !self.migrated.load(Ordering::Acquire) {
+            return Err(Failure::NotMigrated);
+        }
+        self.pool.acquire().await.map_err(Failure::before)
+    }
+}

@@ -1,0 +1,477 @@
+//! The one way to write: append an entry to a customer's history, with all that changes, in one
+//! statement or not at all.
+
+use sqlx::query;
+use uuid::Uuid;
+
+use super::columns::Columns;
+use super::entry::{Action, Deed, Head, Link, content_digest};
+use super::failure::{Failure, Retry};
+use super::{Store, StoreError};
+use crate::domain::country::Country;
+use crate::domain::secret::{SecurityAnswer, SocialId};
+use crate::domain::{Version, text::Text};
+use crate::vault::{Digest, Field, Purpose};
+
+/// A version to append.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// What it means.
+    pub action: Action,
+    /// Who does it.
+    pub deed: Deed<'a>,
+    /// The customer as it is from now on.
+    pub document: &'a Masked,
+    /// What happens to the national id.
+    pub social_id: SecretChange<(&'a SocialId, Country)>,
+    /// What happens to the security answer.
+    pub security_answer: SecretChange<&'a SecurityAnswer>,
+}
+
+/// A document. Does not print itself: it holds personal data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Masked(pub String);
+
+impl std::fmt::Debug for Masked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "document of {} bytes", self.0.len())
+    }
+}
+
+/// What a write does to a secret.
+#[derive(Debug, Clone, Copy)]
+pub enum SecretChange<T> {
+    /// It stays, or stays away.
+    Keep,
+    /// It goes.
+    Clear,
+    /// It becomes this.
+    Set(T),
+}
+
+impl<T> SecretChange<T> {
+    fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+}
+
+/// Whether an entry was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It stands; the customer has this version.
+    Written(Version),
+    /// Another write came first: the head is no longer the newest, or the id or the key is taken.
+    Stale,
+}
+
+/// An entry made ready for its statement. The hash identifies it: two attempts of one write carry
+/// the same, so that an attempt whose answer was lost is recognized.
+struct Entry<'a> {
+    id: Uuid,
+    number: i64,
+    version: Version,
+    action: Action,
+    deed: Deed<'a>,
+    changed_secrets: Vec<String>,
+    content_digest: Digest,
+    hash: Digest,
+}
+
+/// What a version writes beside its entry.
+struct Row {
+    columns: Columns,
+    social_id_sealed: Option<Vec<u8>>,
+    social_id_index: Option<Digest>,
+    security_answer_sealed: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// Appends the first version of a customer.
+    ///
+    /// # Errors
+    /// [`StoreError`]; after one the customer surely does not stand, but for [`StoreError::Away`],
+    /// after which it may.
+    pub async fn create(&self, id: Uuid, change: &Change<'_>) -> Result<Appended, StoreError> {
+        let head = Head { id, version: 0, entry: 0, hash: Vec::new() };
+        let row = self.row(id, change)?;
+        let entry = self.version_entry(&head, change);
+        self.settled(&entry, || self.try_create(&entry, change, &row)).await
+    }
+
+    /// Appends a version to the one that `head` names.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub async fn append(&self, head: &Head, change: &Change<'_>) -> Result<Appended, StoreError> {
+        let row = self.row(head.id, change)?;
+        let entry = self.version_entry(head, change);
+        self.settled(&entry, || self.try_append(head, &entry, change, &row)).await
+    }
+
+    /// Appends the entry that the national id was shown, and why. The version stays.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub async fn append_reveal(
+        &self,
+        head: &Head,
+        deed: Deed<'_>,
+        purpose: &Text<255>,
+    ) -> Result<Appended, StoreError> {
+        let purpose = purpose.as_str();
+        let entry =
+            self.entry(head, head.version, Action::Revealed, deed, Vec::new(), None, Some(purpose));
+        self.settled(&entry, || self.try_reveal(head, &entry, purpose)).await
+    }
+
+    /// Erases a customer: in the entry's own statement the personal data leave its row and every
+    /// entry before it. Ids, versions, actors, times, actions, request ids and digests stay.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub async fn erase(&self, head: &Head, deed: Deed<'_>) -> Result<Appended, StoreError> {
+        let entry =
+            self.entry(head, head.version + 1, Action::Erased, deed, Vec::new(), None, None);
+        self.settled(&entry, || self.try_erase(head, &entry)).await
+    }
+
+    /// Tries a statement until it is known what became of it. An attempt whose connection broke
+    /// may have been done, or may yet be: from then on the entry's hash tells whether it stands.
+    async fn settled<F: Future<Output = Result<Appended, Failure>>>(
+        &self,
+        entry: &Entry<'_>,
+        attempt: impl Fn() -> F,
+    ) -> Result<Appended, StoreError> {
+        let mut retry = Retry::start();
+        let mut perhaps_done = false;
+        loop {
+            let outcome = match attempt().await {
+                Ok(Appended::Stale) if perhaps_done => self.stands(entry).await,
+                outcome => outcome,
+            };
+            match outcome {
+                Ok(appended) => return Ok(appended),
+                Err(failure) => {
+                    perhaps_done |= matches!(failure, Failure::Unknown(_));
+                    retry.after(failure).await?;
+                }
+            }
+        }
+    }
+
+    /// Whether this very entry is in the history.
+    async fn stands(&self, entry: &Entry<'_>) -> Result<Appended, Failure> {
+        let mut connection = self.connection().await?;
+        query!(
+            r#"select exists (
+                   select from customer_history
+                   where customer_id = $1 and entry = $2 and hash = $3
+               ) as "stands!""#,
+            entry.id,
+            entry.number,
+            &entry.hash,
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map(|row| entry.outcome(u64::from(row.stands)))
+        .map_err(Failure::during)
+    }
+
+    fn version_entry<'a>(&self, head: &Head, change: &Change<'a>) -> Entry<'a> {
+        let changed_secrets = [
+            ("socialId", change.social_id.is_keep()),
+            ("securityAnswer", change.security_answer.is_keep()),
+        ]
+        .into_iter()
+        .filter(|(_, keep)| !keep)
+        .map(|(field, _)| field.to_owned())
+        .collect();
+        let document = Some(change.document.0.as_str());
+        self.entry(
+            head,
+            head.version + 1,
+            change.action,
+            change.deed,
+            changed_secrets,
+            document,
+            None,
+        )
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a column of the entry")]
+    fn entry<'a>(
+        &self,
+        head: &Head,
+        version: Version,
+        action: Action,
+        deed: Deed<'a>,
+        changed_secrets: Vec<String>,
+        document: Option<&str>,
+        purpose: Option<&str>,
+    ) -> Entry<'a> {
+        let (id, number) = (head.id, head.entry + 1);
+        let content_digest = content_digest(&self.vault, id, number, document, purpose);
+        let link = Link {
+            id,
+            entry: number,
+            version,
+            action: action.as_str(),
+            actor_type: deed.actor.kind.as_str(),
+            actor_id: deed.actor.id,
+            at: deed.at,
+            request_id: deed.request_id,
+            changed_secrets: &changed_secrets,
+            content_digest: &content_digest,
+            key_hash: deed.record.map(|record| record.key_hash.as_slice()),
+            request_hash: deed.record.map(|record| record.request_hash.as_slice()),
+        };
+        let hash = link.hash(&self.vault, &head.hash);
+        Entry { id, number, version, action, deed, changed_secrets, content_digest, hash }
+    }
+
+    fn row(&self, id: Uuid, change: &Change<'_>) -> Result<Row, StoreError> {
+        let columns = Columns::of(&change.document.0)
+            .map_err(|error| StoreError::Corrupt(format!("{:?}", error.classify())))?;
+        let (social_id_sealed, social_id_index) = match change.social_id {
+            SecretChange::Set((social_id, country)) => (
+                Some(self.vault.seal(id, Field::SocialId, social_id.expose())?),
+                Some(self.social_id_index(social_id, country)),
+            ),
+            SecretChange::Keep | SecretChange::Clear => (None, None),
+        };
+        let security_answer_sealed = match change.security_answer {
+            SecretChange::Set(answer) => {
+                Some(self.vault.seal(id, Field::SecurityAnswer, answer.expose())?)
+            }
+            SecretChange::Keep | SecretChange::Clear => None,
+        };
+        Ok(Row { columns, social_id_sealed, social_id_index, security_answer_sealed })
+    }
+
+    /// The blind index of a national id: what is equal for equal ids of one country, and tells
+    /// nothing without the key.
+    pub(super) fn social_id_index(&self, social_id: &SocialId, country: Country) -> Digest {
+        let normalized = social_id.normalized();
+        self.vault
+            .digest(Purpose::SocialIdIndex, &[country.alpha3().as_bytes(), normalized.as_bytes()])
+    }
+
+    async fn try_create(
+        &self,
+        entry: &Entry<'_>,
+        change: &Change<'_>,
+        row: &Row,
+    ) -> Result<Appended, Failure> {
+        let mut connection = self.connection().await?;
+        let columns = &row.columns;
+        let done = query!(
+            "with customer as (
+                 insert into customers (
+                     id, version, status, created_at, updated_at, document,
+                     first_name_folded, last_name_folded, email_folded, phone_number,
+                     date_of_birth, metadata, social_id_sealed, social_id_index,
+                     security_answer_sealed, history_entry, history_hash
+                 ) values (
+                     $1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                     $16, $17
+                 )
+                 on conflict (id) do nothing
+                 returning id
+             )
+             insert into customer_history (
+                 customer_id, entry, version, action, actor_type, actor_id, at, request_id,
+                 changed_secrets, document, content_digest, idempotency_key_hash, request_hash, hash
+             )
+             select id, $16, $2, $18, $19, $20, $21, $22, $23, $6::text::json, $24, $25, $26, $17
+             from customer",
+            entry.id,
+            entry.version,
+            columns.status,
+            columns.created_at,
+            columns.updated_at,
+            change.document.0,
+            columns.first_name_folded,
+            columns.last_name_folded,
+            columns.email_folded,
+            columns.phone_number,
+            columns.date_of_birth,
+            columns.metadata,
+            row.social_id_sealed,
+            row.social_id_index.as_ref().map(Digest::as_slice),
+            row.security_answer_sealed,
+            entry.number,
+            &entry.hash,
+            entry.action.as_str(),
+            entry.deed.actor.kind.as_str(),
+            entry.deed.actor.id,
+            entry.deed.at,
+            entry.deed.request_id,
+            &entry.changed_secrets,
+            &entry.content_digest,
+            entry.key_hash(),
+            entry.request_hash(),
+        )
+        .execute(&mut *connection)
+        .await
+        .map_err(Failure::during)?;
+        Ok(entry.outcome(done.rows_affected()))
+    }
+
+    async fn try_append(
+        &self,
+        head: &Head,
+        entry: &Entry<'_>,
+        change: &Change<'_>,
+        row: &Row,
+    ) -> Result<Appended, Failure> {
+        let mut connection = self.connection().await?;
+        let columns = &row.columns;
+        // A kept secret is not written back as it was read: its key may have been changed since.
+        let done = query!(
+            "with customer as (
+                 update customers set
+                     version = $2, status = $3, updated_at = $4, document = $5::text::json,
+                     first_name_folded = $6, last_name_folded = $7, email_folded = $8,
+                     phone_number = $9, date_of_birth = $10, metadata = $11,
+                     social_id_sealed = case when $12 then social_id_sealed else $13 end,
+                     social_id_index = case when $12 then social_id_index else $14 end,
+                     security_answer_sealed = case when $15 then security_answer_sealed else $16 end,
+                     history_entry = $17, history_hash = $18
+                 where id = $1 and history_entry = $19
+                 returning id
+             )
+             insert into customer_history (
+                 customer_id, entry, version, action, actor_type, actor_id, at, request_id,
+                 changed_secrets, document, content_digest, idempotency_key_hash, request_hash, hash
+             )
+             select id, $17, $2, $20, $21, $22, $23, $24, $25, $5::text::json, $26, $27, $28, $18
+             from customer",
+            entry.id,
+            entry.version,
+            columns.status,
+            columns.updated_at,
+            change.document.0,
+            columns.first_name_folded,
+            columns.last_name_folded,
+            columns.email_folded,
+            columns.phone_number,
+            columns.date_of_birth,
+            columns.metadata,
+            change.social_id.is_keep(),
+            row.social_id_sealed,
+            row.social_id_index.as_ref().map(Digest::as_slice),
+            change.security_answer.is_keep(),
+            row.security_answer_sealed,
+            entry.number,
+            &entry.hash,
+            head.entry,
+            entry.action.as_str(),
+            entry.deed.actor.kind.as_str(),
+            entry.deed.actor.id,
+            entry.deed.at,
+            entry.deed.request_id,
+            &entry.changed_secrets,
+            &entry.content_digest,
+            entry.key_hash(),
+            entry.request_hash(),
+        )
+        .execute(&mut *connection)
+        .await
+        .map_err(Failure::during)?;
+        Ok(entry.outcome(done.rows_affected()))
+    }
+
+    async fn try_reveal(
+        &self,
+        head: &Head,
+        entry: &Entry<'_>,
+        purpose: &str,
+    ) -> Result<Appended, Failure> {
+        let mut connection = self.connection().await?;
+        let done = query!(
+            "with customer as (
+                 update customers set history_entry = $2, history_hash = $3
+                 where id = $1 and history_entry = $4
+                 returning id
+             )
+             insert into customer_history (
+                 customer_id, entry, version, action, actor_type, actor_id, at, request_id,
+                 changed_secrets, purpose, content_digest, hash
+             )
+             select id, $2, $5, $6, $7, $8, $9, $10, '{}', $11, $12, $3 from customer",
+            entry.id,
+            entry.number,
+            &entry.hash,
+            head.entry,
+            entry.version,
+            entry.action.as_str(),
+            entry.deed.actor.kind.as_str(),
+            entry.deed.actor.id,
+            entry.deed.at,
+            entry.deed.request_id,
+            purpose,
+            &entry.content_digest,
+        )
+        .execute(&mut *connection)
+        .await
+        .map_err(Failure::during)?;
+        Ok(entry.outcome(done.rows_affected()))
+    }
+
+    async fn try_erase(&self, head: &Head, entry: &Entry<'_>) -> Result<Appended, Failure> {
+        let mut connection = self.connection().await?;
+        let done = query!(
+            "with customer as (
+                 update customers set
+                     version = $2, updated_at = $3, erased_at = $3, status = null, document = null,
+                     first_name_folded = null, last_name_folded = null, email_folded = null,
+                     phone_number = null, date_of_birth = null, metadata = null,
+                     social_id_sealed = null, social_id_index = null,
+                     security_answer_sealed = null, wrong_answers_at = '{}',
+                     history_entry = $4, history_hash = $5
+                 where id = $1 and history_entry = $6
+                 returning id
+             ),
+             wiped as (
+                 update customer_history set document = null, purpose = null
+                 where customer_id = (select id from customer)
+             )
+             insert into customer_history (
+                 customer_id, entry, version, action, actor_type, actor_id, at, request_id,
+                 changed_secrets, content_digest, idempotency_key_hash, request_hash, hash
+             )
+             select id, $4, $2, $7, $8, $9, $3, $10, '{}', $11, $12, $13, $5 from customer",
+            entry.id,
+            entry.version,
+            entry.deed.at,
+            entry.number,
+            &entry.hash,
+            head.entry,
+            entry.action.as_str(),
+            entry.deed.actor.kind.as_str(),
+            entry.deed.actor.id,
+            entry.deed.request_id,
+            &entry.content_digest,
+            entry.key_hash(),
+            entry.request_hash(),
+        )
+        .execute(&mut *connection)
+        .await
+        .map_err(Failure::during)?;
+        Ok(entry.outcome(done.rows_affected()))
+    }
+}
+
+impl Entry<'_> {
+    fn outcome(&self, rows: u64) -> Appended {
+        if rows == 1 { Appended::Written(self.version) } else { Appended::Stale }
+    }
+
+    fn key_hash(&self) -> Option<&[u8]> {
+        self.deed.record.map(|record| record.key_hash.as_slice())
+    }
+
+    fn request_hash(&self) -> Option<&[u8]> {
+        self.deed.record.map(|record| record.request_hash.as_slice())
+    }
+}

@@ -1,0 +1,294 @@
+//! Lists: keyset pages over (`created_at`, `id`).
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde_json::Value;
+use sqlx::{Postgres, QueryBuilder, Row};
+use uuid::Uuid;
+
+use super::cursor::{self, InvalidCursor, Place};
+use super::failure::{Failure, Retry};
+use super::read::View;
+use super::{Store, StoreError};
+use crate::domain::birth_date::BirthDate;
+use crate::domain::country::Country;
+use crate::domain::email::EmailAddress;
+use crate::domain::enums::Status;
+use crate::domain::folded::fold;
+use crate::domain::metadata::Metadata;
+use crate::domain::phone::PhoneNumber;
+use crate::domain::secret::SocialId;
+use crate::domain::text::Text;
+use crate::vault::Field;
+
+/// Which customers a list holds; all given criteria hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this status.
+    pub status: Option<Status>,
+    /// Created later than this.
+    pub created_after: Option<DateTime<Utc>>,
+    /// Created earlier than this.
+    pub created_before: Option<DateTime<Utc>>,
+    /// Last changed later than this.
+    pub updated_after: Option<DateTime<Utc>>,
+    /// Last changed earlier than this.
+    pub updated_before: Option<DateTime<Utc>>,
+    /// With all of these pairs among their metadata.
+    pub metadata: Metadata,
+    /// Personal data, which no URL may hold.
+    pub person: Person,
+}
+
+/// What a search by personal data looks for; all given criteria hold. Does not print itself.
+#[derive(Clone, Default)]
+pub struct Person {
+    /// This address, without regard to case.
+    pub email: Option<EmailAddress>,
+    /// This number.
+    pub phone_number: Option<PhoneNumber>,
+    /// First names that begin so, once folded.
+    pub first_name: Option<Text<40>>,
+    /// Last names that begin so, once folded.
+    pub last_name: Option<Text<40>>,
+    /// Born on this day.
+    pub date_of_birth: Option<BirthDate>,
+    /// This national id of this country.
+    pub social_id: Option<(SocialId, Country)>,
+}
+
+impl std::fmt::Debug for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Person").finish_non_exhaustive()
+    }
+}
+
+/// The order of a list, by creation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub enum Order {
+    /// The newest first.
+    #[default]
+    NewestFirst,
+    /// The oldest first.
+    OldestFirst,
+}
+
+/// A page that is asked for.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    /// Which customers.
+    pub filter: Filter,
+    /// In which order.
+    pub order: Order,
+    /// How many at most.
+    pub limit: u32,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// A page of documents, each as a single read gives it.
+pub struct Page {
+    /// The documents, with the security answers that the view asked for.
+    pub items: Vec<(String, Option<SecretString>)>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<String>,
+}
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The cursor is not one of this list.
+    #[error(transparent)]
+    Cursor(#[from] InvalidCursor),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Lists customers. Erased ones are in no list.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub async fn list(&self, request: &PageRequest, view: View) -> Result<Page, ListError> {
+        let question = self.question(request);
+        let after = match &request.cursor {
+            Some(cursor) => Some(cursor::read(&self.vault, &question, cursor)?),
+            None => None,
+        };
+        let mut retry = Retry::start();
+        let rows = loop {
+            match self.try_list(request, after, view).await {
+                Ok(rows) => break rows,
+                Err(failure) => retry.after(failure).await?,
+            }
+        };
+        let limit = request.limit as usize;
+        let next = match rows.get(limit.saturating_sub(1)) {
+            Some(last) if rows.len() > limit => {
+                Some(cursor::write(&self.vault, &question, last.place))
+            }
+            Some(_) | None => None,
+        };
+        let items = rows
+            .into_iter()
+            .take(limit)
+            .map(|row| {
+                let sealed = row.security_answer_sealed.as_deref();
+                let answer = self.open(row.place.id, Field::SecurityAnswer, sealed)?;
+                Ok((row.document, answer))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Page { items, next })
+    }
+
+    async fn try_list(
+        &self,
+        request: &PageRequest,
+        after: Option<Place>,
+        view: View,
+    ) -> Result<Vec<ListRow>, Failure> {
+        let mut query = self.statement(request, after, view);
+        let mut connection = self.connection().await?;
+        let rows = query.build().fetch_all(&mut *connection).await.map_err(Failure::during)?;
+        rows.iter()
+            .map(|row| {
+                Ok(ListRow {
+                    place: Place {
+                        at: row.try_get::<DateTime<Utc>, _>("created_at")?.timestamp_micros(),
+                        id: row.try_get("id")?,
+                    },
+                    document: row.try_get("document")?,
+                    security_answer_sealed: row.try_get("security_answer_sealed")?,
+                })
+            })
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(Failure::during)
+    }
+
+    /// What a cursor is bound to. A national id stands in it as its blind index.
+    fn question(&self, request: &PageRequest) -> Vec<u8> {
+        let Filter {
+            status,
+            created_after,
+            created_before,
+            updated_after,
+            updated_before,
+            metadata,
+            person,
+        } = &request.filter;
+        let times = [created_after, created_before, updated_after, updated_before];
+        let texts = [
+            person.email.as_ref().map(EmailAddress::folded),
+            person.phone_number.as_ref().map(|number| number.as_str().to_owned()),
+            person.first_name.as_ref().map(|name| fold(name.as_str())),
+            person.last_name.as_ref().map(|name| fold(name.as_str())),
+        ];
+        let social_id =
+            person.social_id.as_ref().map(|(id, country)| self.social_id_index(id, *country));
+        let question =
+            (status, times, metadata, texts, person.date_of_birth, social_id, request.order);
+        serde_json::to_vec(&question).unwrap_or_default()
+    }
+
+    /// One statement a combination of filters, so that each is planned with the index that fits it; a
+    /// statement with `$1 is null or …` would be planned once, for none.
+    fn statement(
+        &self,
+        request: &PageRequest,
+        after: Option<Place>,
+        view: View,
+    ) -> QueryBuilder<Postgres> {
+        let filter = &request.filter;
+        let answer = match view {
+            View::Masked => "null::bytea",
+            View::WithSecurityAnswer => "security_answer_sealed",
+        };
+        let mut query = QueryBuilder::new("select id, created_at, document::text as document, ");
+        query.push(answer);
+        query.push(" as security_answer_sealed from customers where erased_at is null");
+        if let Some(status) = filter.status {
+            query.push(" and status = ").push_bind(status.as_str());
+        }
+        push_times(&mut query, filter);
+        if !filter.metadata.is_empty() {
+            let pairs = serde_json::to_value(&filter.metadata).unwrap_or(Value::Null);
+            query.push(" and metadata @> ").push_bind(pairs);
+        }
+        self.push_person(&mut query, &filter.person);
+        let (comparison, direction) = match request.order {
+            Order::NewestFirst => (" < (", " desc"),
+            Order::OldestFirst => (" > (", " asc"),
+        };
+        if let Some(Place { at, id }) = after {
+            let created_at = DateTime::from_timestamp_micros(at).unwrap_or_default();
+            query.push(" and (created_at, id)").push(comparison);
+            query.push_bind::<DateTime<Utc>>(created_at).push(", ").push_bind::<Uuid>(id).push(")");
+        }
+        query.push(" order by created_at").push(direction).push(", id").push(direction);
+        query.push(" limit ").push_bind(i64::from(request.limit) + 1);
+        query
+    }
+
+    fn push_person(&self, query: &mut QueryBuilder<Postgres>, person: &Person) {
+        if let Some(email) = &person.email {
+            query.push(" and email_folded = ").push_bind(email.folded());
+        }
+        if let Some(number) = &person.phone_number {
+            query.push(" and phone_number = ").push_bind(number.as_str().to_owned());
+        }
+        push_prefix(query, "first_name_folded", person.first_name.as_ref());
+        push_prefix(query, "last_name_folded", person.last_name.as_ref());
+        if let Some(date) = person.date_of_birth {
+            query.push(" and date_of_birth = ").push_bind(date.date());
+        }
+        if let Some((social_id, country)) = &person.social_id {
+            let index = self.social_id_index(social_id, *country).to_vec();
+            query.push(" and social_id_index = ").push_bind(index);
+        }
+    }
+}
+
+/// A prefix as a range of bytes, which an index serves whatever the plan; `like` with a parameter
+/// would depend on it.
+fn push_prefix(
+    query: &mut QueryBuilder<Postgres>,
+    column: &'static str,
+    prefix: Option<&Text<40>>,
+) {
+    if let Some(prefix) = prefix {
+        let from = fold(prefix.as_str());
+        let to = format!("{from}{}", char::MAX);
+        query.push(" and ").push(column).push(" ~>=~ ").push_bind(from);
+        query.push(" and ").push(column).push(" ~<~ ").push_bind(to);
+    }
+}
+
+fn push_times(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
+    for (condition, time) in [
+        (" and created_at > ", filter.created_after),
+        (" and created_at < ", filter.created_before),
+        (" and updated_at > ", filter.updated_after),
+        (" and updated_at < ", filter.updated_before),
+        // No one is changed before being created: this bound has an index.
+        (" and created_at < ", filter.updated_before),
+    ] {
+        if let Some(time) = time {
+            query.push(condition).push_bind(time);
+        }
+    }
+    if let Some(time) = filter.updated_after {
+        // `updated_at` has no index, so that updates stay cheap; the history tells the same.
+        query.push(
+            " and exists (select from customer_history \
+             where customer_id = customers.id and at > ",
+        );
+        query.push_bind(time).push(")");
+    }
+}
+
+struct ListRow {
+    place: Place,
+    document: String,
+    security_answer_sealed: Option<Vec<u8>>,
+}

@@ -1,0 +1,161 @@
+//! Reads by id: one `select` of the stored document.
+
+use secrecy::SecretString;
+use sqlx::query;
+use uuid::Uuid;
+
+use super::entry::Head;
+use super::failure::{Failure, Retry};
+use super::{Store, StoreError};
+use crate::domain::Version;
+use crate::vault::Field;
+
+/// A customer as it stands.
+#[derive(Debug)]
+pub enum Found {
+    /// The customer.
+    Current(Current),
+    /// Its personal data were erased.
+    Erased,
+}
+
+/// A stored version. `Debug` would print personal data, so the document's does not.
+pub struct Current {
+    /// The version.
+    pub version: Version,
+    /// The document, masked, as callers read it.
+    pub document: String,
+    /// The security answer, where the read asked for it and there is one.
+    pub security_answer: Option<SecretString>,
+}
+
+impl std::fmt::Debug for Current {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Current(version {})", self.version)
+    }
+}
+
+/// What a read shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// The document as it is stored.
+    Masked,
+    /// The document, and the security answer beside it.
+    WithSecurityAnswer,
+}
+
+/// A customer as a write needs it.
+pub struct Base {
+    /// The newest entry of its history.
+    pub head: Head,
+    /// Its document; `None` once erased.
+    pub document: Option<String>,
+    pub(super) social_id_sealed: Option<Vec<u8>>,
+    pub(super) security_answer_sealed: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// Finds a customer.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(&self, id: Uuid, view: View) -> Result<Option<Found>, StoreError> {
+        let mut retry = Retry::start();
+        loop {
+            match self.try_find(id, view).await {
+                Ok(found) => return Ok(found),
+                Err(failure) => retry.after(failure).await?,
+            }
+        }
+    }
+
+    async fn try_find(&self, id: Uuid, view: View) -> Result<Option<Found>, Failure> {
+        let mut connection = self.connection().await?;
+        let row = match view {
+            View::Masked => query!(
+                r#"select version, document::text, null::bytea as security_answer_sealed
+                   from customers where id = $1"#,
+                id,
+            )
+            .fetch_optional(&mut *connection)
+            .await
+            .map(|row| row.map(|row| (row.version, row.document, row.security_answer_sealed))),
+            View::WithSecurityAnswer => query!(
+                "select version, document::text, security_answer_sealed
+                 from customers where id = $1",
+                id,
+            )
+            .fetch_optional(&mut *connection)
+            .await
+            .map(|row| row.map(|row| (row.version, row.document, row.security_answer_sealed))),
+        }
+        .map_err(Failure::during)?;
+        let Some((version, document, sealed)) = row else { return Ok(None) };
+        let Some(document) = document else { return Ok(Some(Found::Erased)) };
+        let security_answer = self.open(id, Field::SecurityAnswer, sealed.as_deref())?;
+        Ok(Some(Found::Current(Current { version, document, security_answer })))
+    }
+
+    /// Finds a customer to write on: its document, its secrets still sealed, its history's head.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn base(&self, id: Uuid) -> Result<Option<Base>, StoreError> {
+        let mut retry = Retry::start();
+        loop {
+            match self.try_base(id).await {
+                Ok(base) => return Ok(base),
+                Err(failure) => retry.after(failure).await?,
+            }
+        }
+    }
+
+    async fn try_base(&self, id: Uuid) -> Result<Option<Base>, Failure> {
+        let mut connection = self.connection().await?;
+        let row = query!(
+            "select version, document::text, social_id_sealed, security_answer_sealed,
+                    history_entry, history_hash
+             from customers where id = $1",
+            id,
+        )
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(Failure::during)?;
+        Ok(row.map(|row| Base {
+            head: Head {
+                id,
+                version: row.version,
+                entry: row.history_entry,
+                hash: row.history_hash,
+            },
+            document: row.document,
+            social_id_sealed: row.social_id_sealed,
+            security_answer_sealed: row.security_answer_sealed,
+        }))
+    }
+
+    /// The stored national id in clear text.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`].
+    pub fn open_social_id(&self, base: &Base) -> Result<Option<SecretString>, StoreError> {
+        self.open(base.head.id, Field::SocialId, base.social_id_sealed.as_deref())
+    }
+
+    /// The stored security answer in clear text.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`].
+    pub fn open_security_answer(&self, base: &Base) -> Result<Option<SecretString>, StoreError> {
+        self.open(base.head.id, Field::SecurityAnswer, base.security_answer_sealed.as_deref())
+    }
+
+    pub(super) fn open(
+        &self,
+        id: Uuid,
+        field: Field,
+        sealed: Option<&[u8]>,
+    ) -> Result<Option<SecretString>, StoreError> {
+        sealed.map(|sealed| self.vault.open(id, field, sealed)).transpose().map_err(Into::into)
+    }
+}
