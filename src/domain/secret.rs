@@ -37,13 +37,7 @@ impl SocialId {
     /// [`Code::TooLong`]; [`Code::MaskMismatch`] where a `*` stands in it; else
     /// [`Code::SocialIdInvalid`].
     pub fn parse(text: Clean, country: Country) -> Result<Self, Violation> {
-        let text = text.at_most(Self::MAX_CHARS)?;
-        if text.as_str().contains('*') {
-            return Err(Violation::new(
-                Code::MaskMismatch,
-                "must be a whole id, or exactly the mask that was read",
-            ));
-        }
+        let text = Self::whole(text)?;
         if !text.as_str().chars().any(char::is_alphanumeric) {
             return Err(Violation::new(
                 Code::SocialIdInvalid,
@@ -58,6 +52,21 @@ impl SocialId {
             ));
         }
         Ok(Self(SecretString::from(text.as_str())))
+    }
+
+    /// What can be said of an id whose country is not known.
+    ///
+    /// # Errors
+    /// [`Code::TooLong`]; [`Code::MaskMismatch`].
+    pub fn whole(text: Clean) -> Result<Clean, Violation> {
+        let text = text.at_most(Self::MAX_CHARS)?;
+        if text.as_str().contains('*') {
+            return Err(Violation::new(
+                Code::MaskMismatch,
+                "must be a whole id, or exactly the mask that was read",
+            ));
+        }
+        Ok(text)
     }
 
     /// The clear text.

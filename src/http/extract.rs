@@ -16,8 +16,8 @@ use super::observe::RequestId;
 use super::problem::{Problem, ProblemCode};
 use crate::app::App;
 use crate::auth::{Principal, Scope};
-use crate::domain::Expected;
 use crate::domain::idempotency::IdempotencyKey;
+use crate::domain::{Expected, Version};
 use crate::wire::json;
 
 /// A scope as a type: a handler that takes `Caller<Write>` cannot be reached without it.
@@ -223,31 +223,27 @@ fn entity_tags(
     comparison: Comparison,
 ) -> Result<Option<Expected>, Problem> {
     let mut versions = Vec::new();
-    let (mut any, mut tags) = (false, 0);
+    let mut tags = 0;
+    let mut any = false;
     for value in headers.get_all(name) {
-        let value = value.to_str().map_err(|_| not_tags(name))?;
-        for tag in value.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-            tags += 1;
-            let (weak, opaque) = match tag.strip_prefix("W/") {
-                Some(opaque) => (true, opaque),
-                None => (false, tag),
-            };
-            if tag == "*" {
+        let mut rest = value.to_str().map_err(|_| not_tags(name))?.trim_start_matches([' ', ',']);
+        while !rest.is_empty() {
+            let after = if let Some(after) = rest.strip_prefix('*') {
                 any = true;
-                continue;
+                after
+            } else {
+                let (tag, after) = entity_tag(rest).ok_or_else(|| not_tags(name))?;
+                if !(tag.weak && comparison == Comparison::Strong) {
+                    versions.extend(tag.version());
+                }
+                after
+            };
+            tags += 1;
+            let after = after.trim_start();
+            if !after.is_empty() && !after.starts_with(',') {
+                return Err(not_tags(name));
             }
-            let version = opaque
-                .strip_prefix('"')
-                .and_then(|opaque| opaque.strip_suffix('"'))
-                .filter(|version| !version.contains('"'))
-                .ok_or_else(|| not_tags(name))?;
-            // `"07"` is another tag than `"7"`.
-            if let Ok(number) = version.parse::<i64>()
-                && number.to_string() == version
-                && !(weak && comparison == Comparison::Strong)
-            {
-                versions.push(number);
-            }
+            rest = after.trim_start_matches([' ', ',', '\t']);
         }
     }
     match (headers.contains_key(name), any, tags) {
@@ -256,6 +252,30 @@ fn entity_tags(
         (true, false, 1..) => Ok(Some(Expected::OneOf(versions))),
         (true, _, _) => Err(not_tags(name)),
     }
+}
+
+struct EntityTag<'a> {
+    weak: bool,
+    opaque: &'a str,
+}
+
+impl EntityTag<'_> {
+    /// The version it names, if it is one of ours: `"07"` is another tag than `"7"`.
+    fn version(&self) -> Option<Version> {
+        self.opaque.parse().ok().filter(|version: &Version| version.to_string() == self.opaque)
+    }
+}
+
+/// The tag at the start of a list (RFC 9110, section 8.8.3), and what follows it. A comma may stand
+/// in a tag.
+fn entity_tag(text: &str) -> Option<(EntityTag<'_>, &str)> {
+    let (weak, text) = match text.strip_prefix("W/") {
+        Some(text) => (true, text),
+        None => (false, text),
+    };
+    let (opaque, after) = text.strip_prefix('"')?.split_once('"')?;
+    let well_formed = opaque.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
+    well_formed.then_some((EntityTag { weak, opaque }, after))
 }
 
 fn not_tags(name: &HeaderName) -> Problem {
@@ -344,4 +364,36 @@ fn is_json(headers: &HeaderMap, accepted: &[&str]) -> bool {
         .iter()
         .all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
     utf8 && plain && accepted.iter().any(|accepted| media.eq_ignore_ascii_case(accepted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[&str], comparison: Comparison) -> Result<Option<Expected>, ()> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::IF_MATCH, HeaderValue::from_str(value).unwrap());
+        }
+        entity_tags(&headers, &header::IF_MATCH, comparison).map_err(|_| ())
+    }
+
+    #[test]
+    fn lists_of_entity_tags_are_read() {
+        let versions = |versions: &[Version]| Ok(Some(Expected::OneOf(versions.to_vec())));
+        assert_eq!(read(&[], Comparison::Strong), Ok(None));
+        assert_eq!(read(&["*"], Comparison::Strong), Ok(Some(Expected::Any)));
+        assert_eq!(read(&["\"7\""], Comparison::Strong), versions(&[7]));
+        assert_eq!(read(&["\"7\" , \"8\"", "\"9\""], Comparison::Strong), versions(&[7, 8, 9]));
+        assert_eq!(read(&["\"07\", \"x,y\", \"\""], Comparison::Strong), versions(&[]));
+        assert_eq!(read(&["W/\"7\", \"8\""], Comparison::Strong), versions(&[8]));
+        assert_eq!(read(&["W/\"7\", \"8\""], Comparison::Weak), versions(&[7, 8]));
+    }
+
+    #[test]
+    fn what_is_no_list_of_entity_tags_is_refused() {
+        for bad in ["", "7", "\"7", "7\"", "\"7\" \"8\"", "*, \"7\"", "w/\"7\"", "\"a b\"", ","] {
+            assert_eq!(read(&[bad], Comparison::Strong), Err(()), "{bad}");
+        }
+    }
 }

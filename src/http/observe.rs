@@ -66,8 +66,8 @@ pub(super) async fn observe(
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         let status = response.status();
-        let ms = started.elapsed().as_secs_f64() * 1000.0;
-        tracing::info!(status = status.as_u16(), ms = format_args!("{ms:.1}"), "answered");
+        let ms = (started.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
+        tracing::info!(status = status.as_u16(), ms, "answered");
         response
     }
     .instrument(span)

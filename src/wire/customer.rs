@@ -171,7 +171,7 @@ fn shape_of_social_id(
     text: Clean,
     kept: bool,
 ) -> Field<Written<SocialId>> {
-    if !kept && let Err(violation) = text.at_most(SocialId::MAX_CHARS) {
+    if !kept && let Err(violation) = SocialId::whole(text) {
         reader.refuse("socialId", violation);
     }
     Field::Broken
