@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`domain`] | values and rules; no I/O, no JSON, no SQL | nothing |
 //! | [`vault`] | sealing, blind index, derived keys | nothing |
-//! | [`config`] | every setting; nobody else reads the environment | nothing |
+//! | [`config`] | every setting; nobody else reads the environment | `domain` |
 //! | [`wire`] | JSON in and out | `domain` |
 //! | [`auth`] | bearer token to actor and scopes | `domain` |
 //! | [`store`] | rows, statements, cursors, retries; seals and opens | `domain`, `vault` |

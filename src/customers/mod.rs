@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::{Actor, Version, Violations};
-use crate::store::StoreError;
+pub use crate::store::StoreError;
 use crate::store::list::ListError;
 pub use crate::store::list::{Filter, Order, PageRequest};
 pub use crate::store::read::View;

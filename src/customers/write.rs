@@ -6,11 +6,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Act, Answer, Error, View, show};
+use crate::domain::Expected;
+use crate::domain::country::Country;
 use crate::domain::enums::Status;
 use crate::domain::profile::{Audit, Profile, Written};
-use crate::domain::secret::SocialId;
-use crate::domain::text::Clean;
-use crate::domain::{Expected, Violations};
 use crate::store::Store;
 use crate::store::append::{Appended, Change, Masked, SecretChange};
 use crate::store::entry::{Action, Deed, Record};
@@ -79,7 +78,7 @@ pub async fn create(
 ) -> Result<(Uuid, Answer), Error> {
     let record = record(store, &act, "POST", &body);
     let id = record.as_ref().map_or(new_id, |record| store.keyed_id(record));
-    let context = Context { today: act.at.date_naive(), stored: None };
+    let context = Context { today: act.at.date_naive(), stored: None, null_is_absent: false };
     let profile = customer::parse(body, &context).map_err(Error::Invalid)?;
     let audit = Audit {
         id,
@@ -229,11 +228,20 @@ fn draft(
         Amendment::Patch(patch) => merge_patch::patch(stored, patch),
         Amendment::Replace(body) => merge_patch::replacement(stored, body),
     };
-    let secrets = StoredSecrets {
-        social_id: stored.get("socialId").and_then(Value::as_str),
-        security_answer: stored.get(document::SECURITY_ANSWER).is_some(),
+    let audit = document::audit(stored)?;
+    // An id that is kept under another country has to pass that country's rules.
+    let moved = body["socialIdCountryCode"] != stored["socialIdCountryCode"];
+    let social_id_clear = if moved { store.open_social_id(base)? } else { None };
+    let context = Context {
+        // The clock may be behind the one that wrote last; no birth date becomes future by that.
+        today: act.at.max(audit.updated_at).date_naive(),
+        stored: Some(StoredSecrets {
+            social_id: stored.get("socialId").and_then(Value::as_str),
+            social_id_clear: social_id_clear.as_ref().map(ExposeSecret::expose_secret),
+            security_answer: stored.get(document::SECURITY_ANSWER).is_some(),
+        }),
+        null_is_absent: matches!(amendment, Amendment::Patch(_)),
     };
-    let context = Context { today: act.at.date_naive(), stored: Some(secrets) };
     let mut profile = customer::parse(body, &context).map_err(Error::Invalid)?;
 
     if let Some(phone) = &mut profile.primary_phone_number
@@ -248,47 +256,26 @@ fn draft(
     {
         email.verified = false;
     }
-    settle_social_id(store, base, stored, &mut profile)?;
-    settle_security_answer(store, base, &mut profile)?;
-    Ok(Draft { profile, audit: document::audit(stored)? })
+    keep_same_secrets(store, base, stored, &mut profile)?;
+    Ok(Draft { profile, audit })
 }
 
-/// A national id that was sent again in full is kept; one that is kept under another country is
-/// checked by that country's rules, and indexed anew.
-fn settle_social_id(
+/// Secrets that were sent again as they are stored are kept.
+fn keep_same_secrets(
     store: &Store,
     base: &Base,
     stored: &Value,
     profile: &mut Profile,
 ) -> Result<(), Error> {
-    let Some(country) = profile.social_id_country_code else { return Ok(()) };
-    let same_country = stored["socialIdCountryCode"] == country.alpha3();
-    match &profile.social_id {
-        Some(Written::Given(given)) if same_country => {
-            let clear = store.open_social_id(base)?;
-            if clear.is_some_and(|clear| given.same_as(clear.expose_secret())) {
-                profile.social_id = Some(Written::Kept);
-            }
+    let country = profile.social_id_country_code.map(Country::alpha3);
+    if let Some(Written::Given(given)) = &profile.social_id
+        && stored["socialIdCountryCode"].as_str() == country
+    {
+        let clear = store.open_social_id(base)?;
+        if clear.is_some_and(|clear| given.same_as(clear.expose_secret())) {
+            profile.social_id = Some(Written::Kept);
         }
-        Some(Written::Kept) if !same_country => {
-            let clear = store.open_social_id(base)?;
-            let text = clear.and_then(|clear| Clean::of(clear.expose_secret()).ok().flatten());
-            profile.social_id = text
-                .map(|text| SocialId::parse(text, country).map(Written::Given))
-                .transpose()
-                .map_err(|violation| {
-                    let mut violations = Violations::default();
-                    violations.push("/socialIdCountryCode", violation);
-                    Error::Invalid(violations)
-                })?;
-        }
-        Some(Written::Given(_) | Written::Kept) | None => {}
     }
-    Ok(())
-}
-
-/// An answer that was sent again as it is stored is kept.
-fn settle_security_answer(store: &Store, base: &Base, profile: &mut Profile) -> Result<(), Error> {
     if let Some(Written::Given(given)) = &profile.security_answer {
         let clear = store.open_security_answer(base)?;
         if clear.is_some_and(|clear| given.is_exactly(clear.expose_secret())) {

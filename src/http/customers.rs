@@ -7,10 +7,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use uuid::{ContextV7, Timestamp, Uuid};
 
-use super::extract::{
-    AcceptsJson, Caller, CreateHeaders, CustomerId, Erase, IfNoneMatch, JsonBody, PatchBody, Read,
-    Write, WriteHeaders,
-};
+use super::extract::{AcceptsJson, Caller, CustomerId, Erase, JsonBody, PatchBody, Read, Write};
+use super::guards::{CreateHeaders, IfNoneMatch, WriteHeaders};
 use super::list_query::ListQuery;
 use super::observe::RequestId;
 use super::problem::Problem;

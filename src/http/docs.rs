@@ -1,10 +1,16 @@
-//! The contract, as it stands in `openapi.yaml`.
+//! The contract as it stands in `openapi.yaml`, the page that shows it, and a page for each problem.
+//! No page asks for anything outside the service; a Content-Security-Policy sees to it.
 
-use std::sync::LazyLock;
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock};
 
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::extract::RawPathParams;
+use axum::http::{HeaderName, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
+use utoipa_swagger_ui::Config;
+
+use super::problem::{Problem, ProblemCode};
 
 /// The contract's text.
 pub const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
@@ -18,10 +24,104 @@ static OPENAPI_JSON: LazyLock<Bytes> = LazyLock::new(|| {
         .into()
 });
 
+/// Swagger UI sets styles in elements and shows small pictures from its style sheet.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                      img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+static SWAGGER_UI: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    let config = Config::from("/openapi.json")
+        .try_it_out_enabled(true)
+        .display_request_duration(true)
+        .validator_url("none");
+    Arc::new(config)
+});
+
 pub(super) async fn openapi_yaml() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/yaml")], OPENAPI_YAML)
 }
 
 pub(super) async fn openapi_json() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI_JSON.clone())
+}
+
+pub(super) async fn root() -> Redirect {
+    Redirect::temporary("/docs")
+}
+
+/// The page's own addresses are relative, so it needs the slash.
+pub(super) async fn without_slash() -> Redirect {
+    Redirect::permanent("/docs/")
+}
+
+/// Swagger UI, from the program itself.
+pub(super) async fn swagger_ui(params: RawPathParams) -> Result<Response, Problem> {
+    let file = params.iter().find(|(name, _)| *name == "file").map_or("", |(_, file)| file);
+    match utoipa_swagger_ui::serve(file, Arc::clone(&SWAGGER_UI)) {
+        Ok(Some(file)) => {
+            let headers = page(file.content_type);
+            let mut response = (headers, file.bytes.into_owned()).into_response();
+            if file.gzpipped {
+                let gzip = axum::http::HeaderValue::from_static("gzip");
+                response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
+            }
+            Ok(response)
+        }
+        Ok(None) | Err(_) => Err(nothing()),
+    }
+}
+
+/// What a problem means and what to do about it.
+pub(super) async fn problem(params: RawPathParams) -> Result<Response, Problem> {
+    let name = params.iter().find(|(name, _)| *name == "code").map(|(_, code)| code);
+    let code = ProblemCode::ALL.iter().find(|code| Some(code.as_str()) == name);
+    let code = code.ok_or_else(nothing)?;
+    let text = format!(
+        "<h1>{}</h1><p><code>{}</code>, status {}</p><h2>What it means</h2><p>{}</p>\
+         <h2>What to do</h2><p>{}</p><p><a href=\"/docs/problems\">All problems</a></p>",
+        code.title(),
+        code.as_str(),
+        code.status().as_u16(),
+        code.meaning(),
+        code.remedy(),
+    );
+    Ok(html(code.title(), &text))
+}
+
+/// Every problem there is.
+pub(super) async fn problems() -> Response {
+    let mut list = String::from("<h1>Problems</h1><ul>");
+    for code in ProblemCode::ALL {
+        let (name, status, title) = (code.as_str(), code.status().as_u16(), code.title());
+        // Writing to a string does not fail.
+        let _ = write!(
+            list,
+            "<li><a href=\"/docs/problems/{name}\"><code>{name}</code></a> ({status}): {title}</li>"
+        );
+    }
+    list.push_str("</ul><p><a href=\"/docs/\">The API</a></p>");
+    html("Problems", &list)
+}
+
+fn html(title: &str, body: &str) -> Response {
+    let text = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title} · Customer Accounts</title><style>body{{font:1.05rem/1.5 system-ui,\
+         sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem}}</style></head>\
+         <body>{body}</body></html>\n"
+    );
+    (page("text/html; charset=utf-8".to_owned()), text).into_response()
+}
+
+fn page(content_type: String) -> [(HeaderName, String); 3] {
+    [
+        (header::CONTENT_TYPE, content_type),
+        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+    ]
+}
+
+fn nothing() -> Problem {
+    Problem::new(ProblemCode::NotFound, "nothing is at this path")
 }

@@ -4,11 +4,13 @@
 mod customers;
 mod docs;
 mod extract;
+mod guards;
 mod health;
 mod history;
 mod list_query;
 mod observe;
 pub mod problem;
+mod problem_code;
 
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ use crate::app::App;
 use problem::{Problem, ProblemCode};
 
 /// The routes: `(path, methods)`, as `openapi.yaml` has them.
-pub const ROUTES: [(&str, &[&str]); 11] = [
+pub const ROUTES: [(&str, &[&str]); 17] = [
     ("/customers", &["GET", "POST"]),
     ("/customers/search", &["POST"]),
     ("/customers/{id}", &["GET", "PATCH", "PUT", "DELETE"]),
@@ -29,6 +31,12 @@ pub const ROUTES: [(&str, &[&str]); 11] = [
     ("/customers/{id}/history/{version}", &["GET"]),
     ("/customers/{id}/social-id/reveal", &["POST"]),
     ("/customers/{id}/security-answer/verify", &["POST"]),
+    ("/", &["GET"]),
+    ("/docs", &["GET"]),
+    ("/docs/", &["GET"]),
+    ("/docs/{file}", &["GET"]),
+    ("/docs/problems", &["GET"]),
+    ("/docs/problems/{code}", &["GET"]),
     ("/openapi.yaml", &["GET"]),
     ("/openapi.json", &["GET"]),
     ("/livez", &["GET"]),
@@ -37,8 +45,9 @@ pub const ROUTES: [(&str, &[&str]); 11] = [
 
 /// The service.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/customers", get(customers::list).post(customers::create))
+        .route("/customers/search", post(customers::search))
         .route(
             "/customers/{id}",
             get(customers::read)
@@ -46,15 +55,27 @@ pub fn router(app: Arc<App>) -> Router {
                 .put(customers::replace)
                 .delete(customers::erase),
         )
-        .route("/customers/search", post(customers::search))
         .route("/customers/{id}/history", get(history::list))
         .route("/customers/{id}/history/{version}", get(history::version))
         .route("/customers/{id}/social-id/reveal", post(history::reveal))
         .route("/customers/{id}/security-answer/verify", post(history::verify_answer))
+        .route("/", get(docs::root))
+        .route("/docs", get(docs::without_slash))
+        .route("/docs/", get(docs::swagger_ui))
+        .route("/docs/{file}", get(docs::swagger_ui))
+        .route("/docs/problems", get(docs::problems))
+        .route("/docs/problems/{code}", get(docs::problem))
         .route("/openapi.yaml", get(docs::openapi_yaml))
         .route("/openapi.json", get(docs::openapi_json))
         .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
+        .route("/readyz", get(health::ready));
+    surround(routes, app)
+}
+
+/// Routes with what is around all of them: the answers to what no route takes, panics as problems,
+/// and [`observe`]. Apart from [`router`], so that a test can put a route that panics inside.
+pub fn surround(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
+    routes
         .fallback(async || Problem::new(ProblemCode::NotFound, "nothing is at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(ProblemCode::MethodNotAllowed, "this path does not take this method")

@@ -8,100 +8,17 @@ use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
 
+pub use super::problem_code::ProblemCode;
+
 use crate::auth::{Scope, VerifyError};
-use crate::customers::Error;
+use crate::customers::{Error, StoreError};
 use crate::domain::{Version, Violations};
-use crate::store::StoreError;
 use crate::wire::json::NotJson;
 
 /// What callers read where the fault is ours.
 pub const INTERNAL: &str = "the request could not be served; the fault is the service's";
 /// After how many seconds a caller may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
-
-macro_rules! problem_codes {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:ident, $title:literal;)*) => {
-        /// The kinds of problems; `as_str` is what callers see as `code`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum ProblemCode { $($(#[$doc])* $variant,)* }
-
-        impl ProblemCode {
-            /// Every kind.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The code as callers see it.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
-            }
-
-            /// The status it is answered with.
-            #[must_use]
-            pub const fn status(self) -> StatusCode {
-                match self { $(Self::$variant => StatusCode::$status,)* }
-            }
-
-            /// What it is called.
-            #[must_use]
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title,)* }
-            }
-        }
-    };
-}
-
-problem_codes! {
-    /// The body is not JSON.
-    MalformedJson = "malformed_json", BAD_REQUEST, "The body is not JSON";
-    /// A member stands twice.
-    DuplicateMember = "duplicate_member", BAD_REQUEST, "A member stands twice";
-    /// The query string.
-    InvalidQuery = "invalid_query", BAD_REQUEST, "The query is not understood";
-    /// The cursor.
-    InvalidCursor = "invalid_cursor", BAD_REQUEST, "The cursor is not valid";
-    /// A header.
-    InvalidHeader = "invalid_header", BAD_REQUEST, "A header is not understood";
-    /// No token.
-    Unauthorized = "unauthorized", UNAUTHORIZED, "An access token is needed";
-    /// A token that does not hold.
-    InvalidToken = "invalid_token", UNAUTHORIZED, "The access token is not valid";
-    /// The token lacks the scope.
-    InsufficientScope = "insufficient_scope", FORBIDDEN, "The access token lacks a scope";
-    /// Nothing is there.
-    NotFound = "not_found", NOT_FOUND, "Not found";
-    /// The path has other methods.
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
-    /// The caller takes no JSON.
-    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "No acceptable representation";
-    /// The body did not come in time.
-    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
-    /// Others keep writing the same customer.
-    WriteConflict = "write_conflict", CONFLICT, "Other writes came first";
-    /// The customer was erased.
-    Erased = "erased", GONE, "The customer was erased";
-    /// `If-Match` names another version.
-    VersionMismatch = "version_mismatch", PRECONDITION_FAILED, "The customer has another version";
-    /// Over the limit.
-    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
-    /// Not JSON by its content type.
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The content type is not supported";
-    /// The idempotency key stands for another request.
-    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key was used before";
-    /// The body breaks rules.
-    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "The customer is not valid";
-    /// `If-Match` is missing.
-    PreconditionRequired = "precondition_required", PRECONDITION_REQUIRED, "If-Match is required";
-    /// Too many wrong answers.
-    TooManyTries = "too_many_tries", TOO_MANY_REQUESTS, "Too many wrong answers";
-    /// Our fault.
-    InternalError = "internal_error", INTERNAL_SERVER_ERROR, "Internal error";
-    /// Too much at once.
-    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service is overloaded";
-    /// No database.
-    DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is not available";
-    /// No keys to verify tokens with.
-    KeysUnavailable = "keys_unavailable", SERVICE_UNAVAILABLE, "The issuer's keys are not available";
-}
 
 /// A failure on its way to the caller. [`render`] writes it, once the request's id is at hand.
 #[derive(Clone)]

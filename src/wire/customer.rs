@@ -1,12 +1,11 @@
 //! The customer as callers write it: one parse for create, replace, patch and import, which finds
 //! every error at once.
 
-use std::collections::BTreeMap;
-
 use chrono::NaiveDate;
 use serde_json::Value;
 
-use super::reader::{Field, ObjectReader, pointer, required};
+use super::metadata;
+use super::reader::{Field, ObjectReader, required};
 use crate::domain::address::{
     Address, ContactName, MAX_ADDRESSES, PrimaryClaim, primary_violations,
 };
@@ -14,7 +13,6 @@ use crate::domain::birth_date::BirthDate;
 use crate::domain::country::{Country, SubdivisionCode};
 use crate::domain::email::Email;
 use crate::domain::enums::{AddressType, CustomerType, Status};
-use crate::domain::metadata::{Metadata, MetadataKey, MetadataValue};
 use crate::domain::phone::Phone;
 use crate::domain::profile::{PlaceOfBirth, Profile, Written};
 use crate::domain::secret::{SecurityAnswer, SocialId};
@@ -30,19 +28,23 @@ pub const PHONE_ALIAS: &str = "primaryPhonenumber";
 const SERVER_FIELDS: [&str; 5] = ["id", "createdBy", "createdAt", "updatedBy", "updatedAt"];
 
 /// What the rules of a body depend on beside the body.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Today in UTC; no one is born later.
     pub today: NaiveDate,
     /// The stored customer that the body changes; `None` where it makes a new one.
     pub stored: Option<StoredSecrets<'a>>,
+    /// Whether the body is what a merge patch left, in which a removed member is `null`.
+    pub null_is_absent: bool,
 }
 
-/// The masks that a caller may send back to leave a stored secret as it is.
-#[derive(Debug, Clone, Copy)]
+/// What a caller may send back masked to leave it as it is.
+#[derive(Clone, Copy)]
 pub struct StoredSecrets<'a> {
-    /// The stored national id's mask.
+    /// The mask of the stored national id.
     pub social_id: Option<&'a str>,
+    /// The national id itself, where the body moves it to another country.
+    pub social_id_clear: Option<&'a str>,
     /// Whether a security answer is stored; its mask is [`SecurityAnswer::MASK`].
     pub security_answer: bool,
 }
@@ -60,7 +62,8 @@ pub fn parse(body: Value, context: &Context<'_>) -> Result<Profile, Violations> 
 }
 
 fn read(body: Value, context: &Context<'_>, violations: &mut Violations) -> Option<Profile> {
-    let mut reader = ObjectReader::new(body, String::new(), violations)?;
+    let mut reader = ObjectReader::new(body, String::new(), violations)?
+        .with_null_as_absent(context.null_is_absent);
     reader.ignore(&SERVER_FIELDS);
     let kind = reader.required::<CustomerType>("type");
     let status = status(&mut reader, context);
@@ -75,7 +78,7 @@ fn read(body: Value, context: &Context<'_>, violations: &mut Violations) -> Opti
     let security_question = reader.optional("securityQuestion");
     let security_answer = security_answer(&mut reader, context);
     let addresses = addresses(&mut reader);
-    let metadata = metadata(&mut reader);
+    let metadata = metadata::read(&mut reader);
     let primary_phone_number = phone(&mut reader);
     let primary_email = email(&mut reader);
     let date_of_birth = date_of_birth(&mut reader, context);
@@ -150,7 +153,17 @@ fn social_id(
     let mask = context.stored.and_then(|stored| stored.social_id);
     let kept = mask == Some(text.as_str());
     match country {
-        Field::Given(_) if kept => Field::Given(Written::Kept),
+        Field::Given(country) if kept => {
+            let moved = context.stored.and_then(|stored| stored.social_id_clear);
+            let Some(clear) = moved else { return Field::Given(Written::Kept) };
+            let social_id = match Clean::of(clear) {
+                Ok(Some(text)) => SocialId::parse(text, *country),
+                Ok(None) => Err(required()),
+                Err(violation) => Err(violation),
+            };
+            // The fault is the country's: the id is not in the body.
+            reader.check("socialIdCountryCode", social_id.map(Written::Given))
+        }
         Field::Given(country) => {
             reader.check("socialId", SocialId::parse(text, *country).map(Written::Given))
         }
@@ -277,59 +290,6 @@ fn contact_name(
             reader.check("name", kept)
         }
         None => Field::Missing,
-    }
-}
-
-fn metadata(reader: &mut ObjectReader<'_>) -> Field<Metadata> {
-    let pairs = match reader.object("metadata") {
-        Field::Given(pairs) => pairs,
-        Field::Missing => return Field::Missing,
-        Field::Broken => return Field::Broken,
-    };
-    let (members, base, violations) = pairs.rest();
-    let mut pairs = BTreeMap::<MetadataKey, MetadataValue>::new();
-    for (name, value) in members {
-        let at = pointer(&base, &name);
-        let key = match Clean::of(&name) {
-            Ok(Some(key)) => MetadataKey::try_from(key),
-            Ok(None) => Err(Violation::new(Code::TooShort, "a key must have at least 1 character")),
-            Err(violation) => Err(violation),
-        };
-        let text = match value {
-            Value::String(text) => Clean::of(&text),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Array(_)
-            | Value::Object(_) => Err(super::reader::wrong_type("a string")),
-        };
-        // The empty text is absent, here as everywhere.
-        let text = text.and_then(|text| text.map(MetadataValue::try_from).transpose());
-        match (key, text) {
-            (Ok(key), Ok(_)) if pairs.contains_key(&key) => violations.push(
-                at,
-                Violation::new(
-                    Code::DuplicateField,
-                    "is another key once it is trimmed and in NFC",
-                ),
-            ),
-            (Ok(key), Ok(Some(text))) => {
-                pairs.insert(key, text);
-            }
-            (Ok(_), Ok(None)) => {}
-            (key, text) => {
-                for violation in [key.err(), text.err()].into_iter().flatten() {
-                    violations.push(at.clone(), violation);
-                }
-            }
-        }
-    }
-    match Metadata::of(pairs) {
-        Ok(metadata) => Field::Given(metadata),
-        Err(violation) => {
-            violations.push(base, violation);
-            Field::Broken
-        }
     }
 }
 

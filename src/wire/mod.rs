@@ -5,5 +5,6 @@ pub mod document;
 pub mod history;
 pub mod json;
 pub mod merge_patch;
+mod metadata;
 pub mod reader;
 pub mod requests;

@@ -58,13 +58,16 @@ pub struct ObjectReader<'v> {
     members: Map<String, Value>,
     pointer: String,
     violations: &'v mut Violations,
+    null_is_absent: bool,
 }
 
 impl<'v> ObjectReader<'v> {
     /// A reader over a value that must be an object.
     pub fn new(value: Value, pointer: String, violations: &'v mut Violations) -> Option<Self> {
         match value {
-            Value::Object(members) => Some(Self { members, pointer, violations }),
+            Value::Object(members) => {
+                Some(Self { members, pointer, violations, null_is_absent: false })
+            }
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
@@ -74,6 +77,14 @@ impl<'v> ObjectReader<'v> {
                 None
             }
         }
+    }
+
+    /// A reader that passes over members which are `null`, in this object and the objects in it:
+    /// that is what a merge patch leaves of a member that it removes. Not in arrays, where `null`
+    /// is a value like any other (RFC 7396, section 1).
+    #[must_use]
+    pub fn with_null_as_absent(self, null_is_absent: bool) -> Self {
+        Self { null_is_absent, ..self }
     }
 
     /// The pointer to a member.
@@ -96,7 +107,8 @@ impl<'v> ObjectReader<'v> {
 
     /// Takes a member out as it stands.
     pub fn take(&mut self, member: &str) -> Option<Value> {
-        self.members.remove(member)
+        let value = self.members.remove(member);
+        value.filter(|value| !(self.null_is_absent && value.is_null()))
     }
 
     /// Passes over members that callers may send and that mean nothing.
@@ -151,9 +163,10 @@ impl<'v> ObjectReader<'v> {
     /// An object within this one.
     pub fn object(&mut self, member: &str) -> Field<ObjectReader<'_>> {
         let pointer = self.pointer(member);
-        match self.members.remove(member) {
+        let null_is_absent = self.null_is_absent;
+        match self.take(member) {
             Some(value) => match ObjectReader::new(value, pointer, self.violations) {
-                Some(reader) => Field::Given(reader),
+                Some(reader) => Field::Given(reader.with_null_as_absent(null_is_absent)),
                 None => Field::Broken,
             },
             None => Field::Missing,

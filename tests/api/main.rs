@@ -2,6 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod actors;
+mod amend;
+mod bounds;
+mod concurrency;
+mod contract;
 mod embedded;
+mod errors;
+mod filters;
+mod layout;
+mod list;
+mod not_json;
+mod preconditions;
+mod read;
+mod replace;
 mod rules;
+mod schema;
+mod scopes;
+mod secrets;
 mod support;
+mod unchanged;
+mod verified;

@@ -4,6 +4,9 @@ pub mod bodies;
 pub mod cluster;
 pub mod contract;
 pub mod holder;
+pub mod pages;
+pub mod pieces;
+pub mod stored;
 
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, LazyLock};
@@ -46,12 +49,14 @@ pub fn rules() -> TokenRules {
 pub fn token(actor_type: ActorType, subject: Uuid, scope: &str) -> String {
     let actor = Actor { kind: actor_type, id: subject };
     let principal = Principal { actor, scopes: scope.split(' ').collect() };
-    KEY.mint(&principal, Duration::from_secs(3600), &rules()).unwrap()
+    KEY.mint(&principal, Duration::from_hours(1), &rules()).unwrap()
 }
 
 /// The service, over a fresh database.
 pub struct Service {
     pub router: Router,
+    /// What the router shares, for a test that builds another router over it.
+    pub app: Arc<App>,
     pub database: Arc<cluster::Database>,
     /// The service's clock, in milliseconds since 1970; it stands still unless a test moves it.
     pub clock: Arc<AtomicI64>,
@@ -87,15 +92,16 @@ impl Service {
         let clock = Arc::new(AtomicI64::new(1_781_524_800_123));
         let store = store(database.url(), &keyring);
         assert!(store.is_ready().await.unwrap(), "the template is migrated");
-        let app = App {
+        let app = Arc::new(App {
             store,
             verifier: Verifier::development(&KEY, rules()),
             clock: Clock::Set(Arc::clone(&clock)),
             limits: setup.limits,
             require_if_match: setup.require_if_match,
-        };
+        });
         Self {
-            router: customer_accounts::http::router(Arc::new(app)),
+            router: customer_accounts::http::router(Arc::clone(&app)),
+            app,
             database,
             clock,
             keyring,
