@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::extract::RawPathParams;
 use axum::http::{HeaderName, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use utoipa_swagger_ui::Config;
 
@@ -45,30 +45,33 @@ pub(super) async fn openapi_json() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI_JSON.clone())
 }
 
-pub(super) async fn root() -> Redirect {
-    Redirect::temporary("/docs")
-}
-
-/// The page's own addresses are relative, so it needs the slash.
-pub(super) async fn without_slash() -> Redirect {
-    Redirect::permanent("/docs/")
-}
+const PAGE_HEAD: &str = "<meta charset=\"UTF-8\">\
+    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
 
 /// Swagger UI, from the program itself.
-pub(super) async fn swagger_ui(params: RawPathParams) -> Result<Response, Problem> {
-    let file = params.iter().find(|(name, _)| *name == "file").map_or("", |(_, file)| file);
-    match utoipa_swagger_ui::serve(file, Arc::clone(&SWAGGER_UI)) {
-        Ok(Some(file)) => {
-            let headers = page(file.content_type);
-            let mut response = (headers, file.bytes.into_owned()).into_response();
-            if file.gzpipped {
-                let gzip = axum::http::HeaderValue::from_static("gzip");
-                response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
-            }
-            Ok(response)
-        }
-        Ok(None) | Err(_) => Err(nothing()),
-    }
+pub(super) async fn page() -> Result<Response, Problem> {
+    let (_, bytes) = part("index.html").ok_or_else(nothing)?;
+    // Its own addresses are relative to a folder, which this page has none of; and it knows neither
+    // our name nor narrow screens.
+    let text = String::from_utf8_lossy(&bytes)
+        .replace("\"./", "\"/docs/")
+        .replace("\"index.css", "\"/docs/index.css")
+        .replace("Swagger UI", "Customer Accounts")
+        .replace("<meta charset=\"UTF-8\">", PAGE_HEAD);
+    Ok((headers("text/html; charset=utf-8".to_owned()), text).into_response())
+}
+
+/// A file of the page.
+pub(super) async fn file(params: RawPathParams) -> Result<Response, Problem> {
+    let name = params.iter().find(|(name, _)| *name == "file").map_or("", |(_, file)| file);
+    let (content_type, bytes) = part(name).ok_or_else(nothing)?;
+    Ok((headers(content_type), bytes).into_response())
+}
+
+/// A part of Swagger UI: its media type and its bytes.
+fn part(name: &str) -> Option<(String, Vec<u8>)> {
+    let file = utoipa_swagger_ui::serve(name, Arc::clone(&SWAGGER_UI)).ok().flatten()?;
+    Some((file.content_type, file.bytes.into_owned()))
 }
 
 /// What a problem means and what to do about it.
@@ -99,7 +102,7 @@ pub(super) async fn problems() -> Response {
             "<li><a href=\"/docs/problems/{name}\"><code>{name}</code></a> ({status}): {title}</li>"
         );
     }
-    list.push_str("</ul><p><a href=\"/docs/\">The API</a></p>");
+    list.push_str("</ul><p><a href=\"/docs\">The API</a></p>");
     html("Problems", &list)
 }
 
@@ -111,10 +114,10 @@ fn html(title: &str, body: &str) -> Response {
          sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem}}</style></head>\
          <body>{body}</body></html>\n"
     );
-    (page("text/html; charset=utf-8".to_owned()), text).into_response()
+    (headers("text/html; charset=utf-8".to_owned()), text).into_response()
 }
 
-fn page(content_type: String) -> [(HeaderName, String); 3] {
+fn headers(content_type: String) -> [(HeaderName, String); 3] {
     [
         (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),

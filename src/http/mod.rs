@@ -23,7 +23,7 @@ use crate::app::App;
 use problem::{Problem, ProblemCode};
 
 /// The routes: `(path, methods)`, as `openapi.yaml` has them.
-pub const ROUTES: [(&str, &[&str]); 17] = [
+pub const ROUTES: [(&str, &[&str]); 16] = [
     ("/customers", &["GET", "POST"]),
     ("/customers/search", &["POST"]),
     ("/customers/{id}", &["GET", "PATCH", "PUT", "DELETE"]),
@@ -33,7 +33,6 @@ pub const ROUTES: [(&str, &[&str]); 17] = [
     ("/customers/{id}/security-answer/verify", &["POST"]),
     ("/", &["GET"]),
     ("/docs", &["GET"]),
-    ("/docs/", &["GET"]),
     ("/docs/{file}", &["GET"]),
     ("/docs/problems", &["GET"]),
     ("/docs/problems/{code}", &["GET"]),
@@ -59,10 +58,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/customers/{id}/history/{version}", get(history::version))
         .route("/customers/{id}/social-id/reveal", post(history::reveal))
         .route("/customers/{id}/security-answer/verify", post(history::verify_answer))
-        .route("/", get(docs::root))
-        .route("/docs", get(docs::without_slash))
-        .route("/docs/", get(docs::swagger_ui))
-        .route("/docs/{file}", get(docs::swagger_ui))
+        .route("/", get(docs::page))
+        .route("/docs", get(docs::page))
+        .route("/docs/{file}", get(docs::file))
         .route("/docs/problems", get(docs::problems))
         .route("/docs/problems/{code}", get(docs::problem))
         .route("/openapi.yaml", get(docs::openapi_yaml))

@@ -234,13 +234,14 @@ fn oldest_first(reader: &mut ObjectReader<'_>) -> Field<bool> {
     }
 }
 
+#[expect(clippy::float_cmp, reason = "whole numbers up to 200 are exact")]
 fn limit(reader: &mut ObjectReader<'_>) -> Field<u32> {
     let limit = match reader.take("limit") {
         None => Ok(DEFAULT_LIMIT),
         Some(Value::Number(number)) => number
-            .as_u64()
-            .and_then(|limit| u32::try_from(limit).ok())
-            .filter(|limit| LIMITS.contains(limit))
+            // 50.0 is a whole number too.
+            .as_f64()
+            .and_then(|limit| LIMITS.into_iter().find(|whole| f64::from(*whole) == limit))
             .ok_or_else(|| {
                 Violation::new(Code::InvalidValue, "must be a whole number from 1 to 200")
             }),

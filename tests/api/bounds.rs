@@ -6,6 +6,7 @@
 
 mod probes;
 mod query;
+mod requests;
 
 use serde_json::{Value, json};
 

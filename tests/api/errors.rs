@@ -12,7 +12,7 @@ use customer_accounts::http;
 use serde_json::json;
 
 use crate::support::bodies::minimal;
-use crate::support::contract::{operations, template};
+use crate::support::contract::{fill, operations, template};
 use crate::support::pieces::{self, End};
 use crate::support::{Reply, Service, Setup};
 
@@ -34,7 +34,6 @@ const METHODS: [Method; 8] = [
 async fn a_path_that_the_service_does_not_have_is_not_found() {
     let service = Service::start().await;
     for path in [
-        "/",
         "/customer",
         "/Customers",
         "/customers/",
@@ -59,14 +58,17 @@ async fn a_method_that_a_path_does_not_have_is_refused_with_those_it_has() {
     let mut paths: Vec<&str> = operations().iter().map(|(path, ..)| *path).collect();
     paths.dedup();
     for template in paths {
-        let path = template.replace("{id}", &NOBODY["/customers/".len()..]);
+        let path = fill(template, &NOBODY["/customers/".len()..]);
         let mut has: Vec<String> =
             operations().into_iter().filter(|(p, ..)| *p == template).map(|(_, m, _)| m).collect();
         has.extend(has.contains(&"GET".to_owned()).then(|| "HEAD".to_owned()));
         has.sort();
         for method in METHODS.iter().filter(|method| !has.iter().any(|m| m == method.as_str())) {
             let reply = service.request(method.clone(), &path).no_token().send().await;
-            reply.is_problem(405, "method_not_allowed");
+            assert_eq!(reply.status, 405, "{method} {path}");
+            if method != Method::HEAD {
+                reply.is_problem(405, "method_not_allowed");
+            }
             let mut allowed: Vec<_> = reply.header("allow").split(',').map(str::trim).collect();
             allowed.sort_unstable();
             assert_eq!(allowed, has, "{method} {template}");

@@ -9,6 +9,7 @@ mod concurrency;
 mod contract;
 mod embedded;
 mod errors;
+mod fields;
 mod filters;
 mod layout;
 mod list;

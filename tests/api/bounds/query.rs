@@ -4,7 +4,8 @@ use axum::http::Method;
 use serde_json::Value;
 
 use crate::support::Service;
-use crate::support::contract::{DOCUMENT, operations, resolve};
+use crate::support::bodies::minimal;
+use crate::support::contract::{DOCUMENT, fill, operations, resolve};
 
 /// Values of a query parameter that are taken and that are refused.
 #[derive(Default)]
@@ -114,8 +115,10 @@ fn parameters() -> Vec<(&'static str, String, &'static Value)> {
 #[tokio::test]
 async fn the_bounds_of_queries_are_the_documents() {
     let service = Service::start().await;
+    let customer = service.create(&minimal()).await;
     let mut count = 0;
     for (path, method, parameter) in parameters() {
+        let path = fill(path, &customer.id);
         if parameter["in"] != "query" {
             continue;
         }
@@ -188,13 +191,16 @@ fn the_bounds_of_paths_and_headers_are_few_and_known() {
             .unwrap()
             .iter()
             .filter(|(keyword, _)| *keyword != "description" && *keyword != "type")
-            .map(|(keyword, bound)| (keyword.as_str(), bound.as_str().unwrap()))
+            .map(|(keyword, bound)| (keyword.as_str(), bound.as_str().unwrap_or("a number")))
             .collect();
-        // Each is probed in `errors`: ids, request ids, entity tags.
+        // Each is probed in `errors`, `history` and `idempotency`.
         let known: &[(&str, &str)] = match name {
             "id" => &[("format", "uuid")],
-            "X-Request-Id" => &[("pattern", "^[!-~]{1,128}$")],
-            "If-Match" | "If-None-Match" => &[],
+            "version" => &[("format", "int64"), ("minimum", "a number")],
+            "Idempotency-Key" => {
+                &[("minLength", "a number"), ("maxLength", "a number"), ("pattern", "^[ -~]+$")]
+            }
+            "X-Request-Id" | "code" | "file" | "If-Match" | "If-None-Match" => &[],
             _ => panic!("{method} {path}: no probe for {name}"),
         };
         assert_eq!(bounds, known, "{method} {path}: {name}");

@@ -69,6 +69,17 @@ pub fn operations() -> Vec<(&'static str, String, &'static Value)> {
         .collect()
 }
 
+/// A path of the contract with values for its parameters.
+pub fn fill(template: &str, id: &str) -> String {
+    let path = template
+        .replace("{id}", id)
+        .replace("{version}", "1")
+        .replace("{code}", "erased")
+        .replace("{file}", "swagger-ui.css");
+    assert!(!path.contains('{'), "{path}: say what to put there");
+    path
+}
+
 /// The path template of the contract that a path belongs to.
 pub fn template(path: &str) -> Option<&'static str> {
     let path = path.split('?').next().unwrap();
@@ -114,22 +125,22 @@ pub fn judge(method: &str, path: &str, reply: &super::Reply) {
     let status = reply.status.as_u16();
     let Some(template) = template(path) else {
         assert_eq!(status, 404, "{method} {path} is in no contract");
-        return judge_problem(at("/components/responses/NotFound"), reply);
+        return judge_response(at("/components/responses/NotFound"), reply, method == "HEAD");
     };
     let escaped = template.replace('~', "~0").replace('/', "~1");
     let lookup = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
     let Some(operation) = DOCUMENT.pointer(&format!("/paths/{escaped}/{lookup}")) else {
         assert_eq!(status, 405, "{method} {template} is in no contract");
-        return judge_problem(at("/components/responses/MethodNotAllowed"), reply);
+        return judge_response(
+            at("/components/responses/MethodNotAllowed"),
+            reply,
+            method == "HEAD",
+        );
     };
     let response = operation["responses"].get(status.to_string()).unwrap_or_else(|| {
         panic!("{method} {template} answers {status}, which is not in the contract: {}", reply.text)
     });
     judge_response(resolve(response), reply, method == "HEAD");
-}
-
-fn judge_problem(response: &'static Value, reply: &super::Reply) {
-    judge_response(response, reply, false);
 }
 
 fn judge_response(response: &'static Value, reply: &super::Reply, head: bool) {
