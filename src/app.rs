@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::auth::Verifier;
 use crate::domain::clock::Clock;
 use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
 
 /// Everything the handlers share.
 pub struct App {
@@ -16,6 +17,8 @@ pub struct App {
     pub clock: Clock,
     /// What requests may cost.
     pub limits: Limits,
+    /// What is measured, where `/metrics` is served beside the API; elsewhere it is not found.
+    pub metrics: Option<Metrics>,
     /// Whether PATCH and PUT without `If-Match` are refused (428).
     pub require_if_match: bool,
 }

@@ -40,6 +40,10 @@ pub struct Serve {
     /// Address and port to listen on. The development mode takes loopback addresses only.
     #[arg(long, env, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen_addr: SocketAddr,
+    /// Address and port for Prometheus' `/metrics`, apart from the API. When left out, they are
+    /// served beside the API on loopback addresses, and nowhere otherwise.
+    #[arg(long, env, value_name = "ADDR:PORT")]
+    pub metrics_addr: Option<SocketAddr>,
     /// Where the database is.
     #[command(flatten)]
     pub database: Database,

@@ -7,12 +7,12 @@
 //! | [`config`] | every setting; nobody else reads the environment | `domain` |
 //! | [`wire`] | JSON in and out | `domain` |
 //! | [`auth`] | bearer token to actor and scopes | `domain` |
-//! | [`store`] | rows, statements, cursors, retries; seals and opens | `domain`, `vault` |
+//! | [`store`] | rows, statements, cursors, retries; seals and opens | `domain`, `telemetry`, `vault` |
 //! | [`customers`] | the operations | `domain`, `wire`, `store`, `vault` |
-//! | [`app`] | what a request needs | `auth`, `config`, `store`, `vault`, `domain` |
-//! | [`http`] | routes, extractors, problems | `app`, `auth`, `customers`, `domain`, `wire` |
+//! | [`app`] | what a request needs | `auth`, `config`, `store`, `telemetry`, `vault`, `domain` |
+//! | [`http`] | routes, extractors, problems | `app`, `auth`, `customers`, `domain`, `telemetry`, `wire` |
 //! | [`embedded_postgres`] | the private server | nothing |
-//! | [`telemetry`] | log subscriber | `config` |
+//! | [`telemetry`] | log, metrics | `config` |
 //! | [`cli`] | the commands | all |
 //!
 //! A test reads this table and the `use` lines and fails where they part.

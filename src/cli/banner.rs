@@ -7,7 +7,7 @@ pub(super) fn banner(address: SocketAddr, token: &str) -> String {
     format!(
         r#"
   Customer Accounts is listening on http://{address}
-  The contract:                     http://{address}/openapi.yaml
+  Its docs:                         http://{address}/docs
 
   DEVELOPMENT MODE: the service signs its own tokens; anyone who can read its data folder can.
   Create a customer (the token is good for an hour; `customer-accounts token` prints another):

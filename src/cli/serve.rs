@@ -1,5 +1,6 @@
 //! `serve`: start what the service needs, listen, and at a signal let go of it in order.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::domain::clock::Clock;
 use crate::domain::{Actor, ActorType, phone};
 use crate::embedded_postgres::EmbeddedPostgres;
 use crate::store::{SetUpError, Store};
+use crate::telemetry::metrics::Metrics;
 use crate::vault::Vault;
 
 /// How long until the database is looked for again, while it is away at the start.
@@ -51,6 +53,15 @@ pub(super) async fn run(settings: Serve) -> Result<(), Fatal> {
     let vault = Arc::new(Vault::new(&keyring));
     let store = Store::new(&store_settings(&settings.database, embedded.as_ref()), vault)
         .map_err(|error| Fatal::because(&error))?;
+    let metrics = Metrics::start();
+    let beside = settings.metrics_addr.is_none() && address.ip().is_loopback();
+    if let Some(address) = settings.metrics_addr {
+        serve_metrics(address, store.clone(), metrics.clone()).await?;
+    }
+    tokio::spawn({
+        let metrics = metrics.clone();
+        async move { metrics.keep_up().await }
+    });
     let app = Arc::new(App {
         store: store.clone(),
         verifier,
@@ -60,6 +71,7 @@ pub(super) async fn run(settings: Serve) -> Result<(), Fatal> {
             request_timeout: settings.request_timeout,
             ..Limits::default()
         },
+        metrics: beside.then_some(metrics),
         require_if_match: settings.require_if_match,
     });
     let served = serve(&settings, listener, app, &mut signals, embedded, || {
@@ -165,6 +177,21 @@ async fn serve(
         embedded.stop().await;
     }
     ended
+}
+
+/// Serves the metrics on an address of their own, until the process ends.
+async fn serve_metrics(address: SocketAddr, store: Store, metrics: Metrics) -> Result<(), Fatal> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Fatal(format!("cannot listen on {address} for metrics: {error}")))?;
+    tracing::info!(%address, "serving metrics");
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, crate::http::metrics_router(store, metrics)).await
+        {
+            tracing::error!(%error, "metrics are served no longer");
+        }
+    });
+    Ok(())
 }
 
 /// The next connection, once there is a slot for it.

@@ -1,13 +1,17 @@
-//! Whether the service lives, and whether it can serve.
+//! Whether the service lives, whether it can serve, and what it measures.
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use axum::routing::get;
 
 use super::problem::{Problem, ProblemCode};
 use crate::app::App;
+use crate::customers::Store;
+use crate::telemetry::metrics::Metrics;
 
 const JSON: [(header::HeaderName, &str); 2] =
     [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
@@ -29,4 +33,22 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<impl IntoRespon
                 .caused_by(error))
         }
     }
+}
+
+/// What is measured, in Prometheus' text format.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
+    let Some(metrics) = &app.metrics else {
+        return Err(Problem::new(ProblemCode::NotFound, "metrics are served at METRICS_ADDR"));
+    };
+    Ok(exposition(&app.store, metrics))
+}
+
+fn exposition(store: &Store, metrics: &Metrics) -> impl IntoResponse + use<> {
+    store.measure();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+}
+
+/// The metrics on a listener of their own.
+pub fn metrics_router(store: Store, metrics: Metrics) -> Router {
+    Router::new().route("/metrics", get(async move || exposition(&store, &metrics)))
 }

@@ -20,10 +20,11 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
+pub use health::metrics_router;
 use problem::{Problem, ProblemCode};
 
 /// The routes: `(path, methods)`, as `openapi.yaml` has them.
-pub const ROUTES: [(&str, &[&str]); 16] = [
+pub const ROUTES: [(&str, &[&str]); 17] = [
     ("/customers", &["GET", "POST"]),
     ("/customers/search", &["POST"]),
     ("/customers/{id}", &["GET", "PATCH", "PUT", "DELETE"]),
@@ -40,6 +41,7 @@ pub const ROUTES: [(&str, &[&str]); 16] = [
     ("/openapi.json", &["GET"]),
     ("/livez", &["GET"]),
     ("/readyz", &["GET"]),
+    ("/metrics", &["GET"]),
 ];
 
 /// The service.
@@ -66,7 +68,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/openapi.yaml", get(docs::openapi_yaml))
         .route("/openapi.json", get(docs::openapi_json))
         .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready));
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics));
     surround(routes, app)
 }
 

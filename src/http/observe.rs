@@ -4,15 +4,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use metrics::{counter, gauge, histogram};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::problem::{self, Problem, ProblemCode};
 use crate::app::App;
+use crate::telemetry::metrics::{IN_FLIGHT, REQUEST_SECONDS, REQUESTS};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
@@ -48,9 +50,13 @@ pub(super) async fn observe(
         method = %request.method(),
         path = request.uri().path(),
     );
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let route = route.unwrap_or("unmatched").to_owned();
     let is_customer_data = request.uri().path().starts_with("/customers");
     request.extensions_mut().insert(id.clone());
     async move {
+        let in_flight = InFlight::begin();
         let answer = tokio::time::timeout(app.limits.request_timeout, next.run(request)).await;
         let response = answer.unwrap_or_else(|_| {
             Problem::new(ProblemCode::Overloaded, "the request took too long to serve")
@@ -66,10 +72,49 @@ pub(super) async fn observe(
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         let status = response.status();
-        let ms = (started.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
+        let seconds = started.elapsed().as_secs_f64();
+        let ms = (seconds * 10_000.0).round() / 10.0;
         tracing::info!(status = status.as_u16(), ms, "answered");
+        let labels = [
+            ("method", method.to_owned()),
+            ("route", route),
+            ("status", status.as_str().to_owned()),
+        ];
+        counter!(REQUESTS, &labels).increment(1);
+        histogram!(REQUEST_SECONDS, &labels).record(seconds);
+        drop(in_flight);
         response
     }
     .instrument(span)
     .await
+}
+
+/// Counts a request as under way, also where its caller hangs up and it is dropped.
+struct InFlight;
+
+impl InFlight {
+    fn begin() -> Self {
+        gauge!(IN_FLIGHT).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        gauge!(IN_FLIGHT).decrement(1.0);
+    }
+}
+
+/// The method, where it is one of HTTP's: callers may send any word.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }

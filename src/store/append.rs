@@ -3,6 +3,7 @@
 
 mod statements;
 
+use metrics::counter;
 use uuid::Uuid;
 
 use super::columns::Columns;
@@ -12,6 +13,7 @@ use super::{Store, StoreError};
 use crate::domain::country::Country;
 use crate::domain::secret::{SecurityAnswer, SocialId};
 use crate::domain::{Version, text::Text};
+use crate::telemetry::metrics::WRITES;
 use crate::vault::{Digest, Field, Purpose};
 
 /// A version to append.
@@ -151,7 +153,12 @@ impl Store {
                 outcome => outcome,
             };
             match outcome {
-                Ok(appended) => return Ok(appended),
+                Ok(appended) => {
+                    if let Appended::Written(_) = appended {
+                        counter!(WRITES, "action" => entry.action.as_str()).increment(1);
+                    }
+                    return Ok(appended);
+                }
                 Err(failure) => {
                     perhaps_done |= matches!(failure, Failure::Unknown(_));
                     retry.after(failure).await?;

@@ -17,13 +17,15 @@ pub mod read;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use metrics::{gauge, histogram};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool, Postgres};
 
+use crate::telemetry::metrics::{POOL, POOL_WAIT_SECONDS};
 use crate::vault::Vault;
 use failure::Failure;
 pub use failure::StoreError;
@@ -152,6 +154,16 @@ impl Store {
         if !self.migrated.load(Ordering::Acquire) {
             return Err(Failure::NotMigrated);
         }
-        self.pool.acquire().await.map_err(Failure::before)
+        let begun = Instant::now();
+        let connection = self.pool.acquire().await.map_err(Failure::before);
+        histogram!(POOL_WAIT_SECONDS).record(begun.elapsed());
+        connection
+    }
+
+    /// Measures what is asked rather than counted: how many connections there are.
+    pub fn measure(&self) {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        gauge!(POOL, "state" => "idle").set(idle);
+        gauge!(POOL, "state" => "busy").set(self.pool.size().saturating_sub(idle));
     }
 }

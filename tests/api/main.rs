@@ -13,6 +13,7 @@ mod fields;
 mod filters;
 mod layout;
 mod list;
+mod metrics;
 mod not_json;
 mod preconditions;
 mod read;

@@ -20,6 +20,7 @@ use customer_accounts::auth::{DevelopmentKey, Principal, TokenRules, Verifier};
 use customer_accounts::domain::clock::Clock;
 use customer_accounts::domain::{Actor, ActorType};
 use customer_accounts::store::{Settings, Store};
+use customer_accounts::telemetry::metrics::Metrics;
 use customer_accounts::vault::Vault;
 use customer_accounts::vault::keyring::Keyring;
 use http_body_util::BodyExt;
@@ -97,6 +98,7 @@ impl Service {
             verifier: Verifier::development(&KEY, rules()),
             clock: Clock::Set(Arc::clone(&clock)),
             limits: setup.limits,
+            metrics: Some(Metrics::start()),
             require_if_match: setup.require_if_match,
         });
         Self {

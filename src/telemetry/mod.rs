@@ -1,4 +1,7 @@
-//! The log: for people on a terminal, JSON lines otherwise. Written to standard error.
+//! The log: for people on a terminal, JSON lines otherwise, written to standard error. What is
+//! measured is [`metrics`]' matter.
+
+pub mod metrics;
 
 use std::io::IsTerminal;
 
