@@ -20,8 +20,10 @@ create table customers (
     social_id_sealed bytea,
     social_id_index bytea,
     security_answer_sealed bytea,
-    -- When wrong answers to the security question were given, those of the last minutes alone.
+    -- When answers to the security question were tried, of the last minutes alone: those found
+    -- wrong, and those that are not compared yet.
     wrong_answers_at timestamptz[] not null default '{}',
+    pending_answers_at timestamptz[] not null default '{}',
     -- The newest entry of the history: its number and its hash. A history whose newest rows were
     -- taken away does not end here.
     history_entry bigint not null check (history_entry > 0),

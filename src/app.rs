@@ -19,7 +19,7 @@ pub struct App {
     pub limits: Limits,
     /// What is measured, where `/metrics` is served beside the API; elsewhere it is not found.
     pub metrics: Option<Metrics>,
-    /// Whether PATCH and PUT without `If-Match` are refused (428).
+    /// Whether PATCH, PUT and DELETE without `If-Match` are refused (428).
     pub require_if_match: bool,
 }
 

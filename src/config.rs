@@ -56,7 +56,7 @@ pub struct Serve {
     /// Leave the database's schema as it is; the service is ready once it is migrated.
     #[arg(long, env)]
     pub no_migrate: bool,
-    /// Refuse PATCH and PUT without If-Match (428).
+    /// Refuse PATCH, PUT and DELETE without If-Match (428).
     #[arg(long, env)]
     pub require_if_match: bool,
     /// Longest time for a request's head to arrive, after which the connection is closed.

@@ -54,9 +54,7 @@ pub async fn verify_answer(
     match store.begin_try(id, act.at).await?.ok_or(Error::NotFound)? {
         Try::Answer(stored) => {
             let matches = given.same_as(stored.expose_secret());
-            if matches {
-                store.forgive_try(id, act.at).await?;
-            }
+            store.settle_try(id, act.at, matches).await?;
             Ok(matches)
         }
         Try::NoAnswer => Err(Error::NoSecret("securityAnswer")),

@@ -204,6 +204,7 @@ impl Store {
                      phone_number = null, date_of_birth = null, metadata = null,
                      social_id_sealed = null, social_id_index = null,
                      security_answer_sealed = null, wrong_answers_at = '{}',
+                     pending_answers_at = '{}',
                      history_entry = $4, history_hash = $5
                  where id = $1 and history_entry = $6
                  returning id

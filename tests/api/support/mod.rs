@@ -3,9 +3,12 @@
 pub mod bodies;
 pub mod cluster;
 pub mod contract;
+pub mod gate;
 pub mod holder;
+pub mod leaks;
 pub mod pages;
 pub mod pieces;
+pub mod program;
 pub mod stored;
 
 use std::sync::atomic::AtomicI64;
@@ -133,6 +136,11 @@ impl Service {
         self.request(Method::PATCH, path)
             .header("content-type", "application/merge-patch+json")
             .text(body.to_string())
+    }
+
+    /// An erasure, by the usual caller with the scope for it.
+    pub fn delete(&self, path: &str) -> Call<'_> {
+        self.request(Method::DELETE, path).scopes("customers:erase")
     }
 
     /// Creates a customer that must be taken.
