@@ -24,8 +24,8 @@ create table customers (
     -- wrong, and those that are not compared yet.
     wrong_answers_at timestamptz[] not null default '{}',
     pending_answers_at timestamptz[] not null default '{}',
-    -- The newest entry of the history: its number and its hash. A history whose newest rows were
-    -- taken away does not end here.
+    -- The newest entry of the history: its number, and a keyed hash over its hash. A history whose
+    -- newest rows were taken away does not end here, and what stood here before them is nowhere.
     history_entry bigint not null check (history_entry > 0),
     history_hash bytea not null
 ) with (fillfactor = 85);
@@ -67,7 +67,7 @@ create table customer_history (
     -- The idempotency record: keyed hashes of the caller's key and of the request.
     idempotency_key_hash bytea,
     request_hash bytea,
-    -- The keyed hash over this entry and the hash before it.
+    -- The keyed hash over this entry and what `customers.history_hash` was before it.
     hash bytea not null,
     primary key (customer_id, entry)
 );

@@ -54,6 +54,8 @@ pub enum Purpose {
     Snapshot,
     /// The chain over a customer's history.
     Chain,
+    /// The end of that chain, as the customer's row holds it.
+    ChainEnd,
     /// Ids of customers made under an idempotency key.
     KeyedId,
     /// Idempotency keys.
@@ -63,11 +65,12 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Cursor,
         Self::SocialIdIndex,
         Self::Snapshot,
         Self::Chain,
+        Self::ChainEnd,
         Self::KeyedId,
         Self::IdempotencyKey,
         Self::RequestBody,
@@ -79,6 +82,7 @@ impl Purpose {
             Self::SocialIdIndex => b"customer-accounts/social-id-index/v1",
             Self::Snapshot => b"customer-accounts/snapshot/v1",
             Self::Chain => b"customer-accounts/chain/v1",
+            Self::ChainEnd => b"customer-accounts/chain-end/v1",
             Self::KeyedId => b"customer-accounts/keyed-id/v1",
             Self::IdempotencyKey => b"customer-accounts/idempotency-key/v1",
             Self::RequestBody => b"customer-accounts/request-body/v1",

@@ -7,7 +7,7 @@ use metrics::counter;
 use uuid::Uuid;
 
 use super::columns::Columns;
-use super::entry::{Action, Deed, Head, Link, content_digest};
+use super::entry::{Action, Deed, Head, Link, content_digest, end_hash};
 use super::failure::{Failure, Retry};
 use super::{Store, StoreError};
 use crate::domain::country::Country;
@@ -78,6 +78,7 @@ struct Entry<'a> {
     changed_secrets: Vec<String>,
     content_digest: Digest,
     hash: Digest,
+    end_hash: Digest,
 }
 
 /// What a version writes beside its entry.
@@ -95,7 +96,7 @@ impl Store {
     /// [`StoreError`]; after one the customer surely does not stand, but for [`StoreError::Away`],
     /// after which it may.
     pub async fn create(&self, id: Uuid, change: &Change<'_>) -> Result<Appended, StoreError> {
-        let head = Head { id, version: 0, entry: 0, hash: Vec::new() };
+        let head = Head { id, version: 0, entry: 0, end_hash: Vec::new() };
         let row = self.row(id, change)?;
         let entry = self.version_entry(&head, change);
         self.settled(&entry, || self.try_create(&entry, change, &row)).await
@@ -215,8 +216,9 @@ impl Store {
             key_hash: deed.record.map(|record| record.key_hash.as_slice()),
             request_hash: deed.record.map(|record| record.request_hash.as_slice()),
         };
-        let hash = link.hash(&self.vault, &head.hash);
-        Entry { id, number, version, action, deed, changed_secrets, content_digest, hash }
+        let hash = link.hash(&self.vault, &head.end_hash);
+        let end_hash = end_hash(&self.vault, id, number, &hash);
+        Entry { id, number, version, action, deed, changed_secrets, content_digest, hash, end_hash }
     }
 
     fn row(&self, id: Uuid, change: &Change<'_>) -> Result<Row, StoreError> {

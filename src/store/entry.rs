@@ -57,8 +57,8 @@ pub struct Head {
     pub version: Version,
     /// The number of the entry.
     pub entry: i64,
-    /// The entry's hash.
-    pub hash: Vec<u8>,
+    /// What the customer's row holds of the entry's hash: see [`end_hash`]; empty before the first.
+    pub end_hash: Vec<u8>,
 }
 
 /// Who did something, when, and for which request.
@@ -101,27 +101,37 @@ pub(super) struct Link<'a> {
 }
 
 impl Link<'_> {
-    /// The entry's hash, given the one before it (empty for the first).
-    pub(super) fn hash(&self, vault: &Vault, previous: &[u8]) -> Digest {
-        vault.digest(
-            Purpose::Chain,
-            &[
-                previous,
-                self.id.as_bytes(),
-                &self.entry.to_be_bytes(),
-                &self.version.to_be_bytes(),
-                self.action.as_bytes(),
-                self.actor_type.as_bytes(),
-                self.actor_id.as_bytes(),
-                &self.at.timestamp_micros().to_be_bytes(),
-                self.request_id.as_bytes(),
-                self.changed_secrets.join(",").as_bytes(),
-                self.content_digest,
-                self.key_hash.unwrap_or_default(),
-                self.request_hash.unwrap_or_default(),
-            ],
-        )
+    /// The entry's hash, given the end hash of the one before it (empty for the first).
+    pub(super) fn hash(&self, vault: &Vault, previous_end: &[u8]) -> Digest {
+        let entry = self.entry.to_be_bytes();
+        let version = self.version.to_be_bytes();
+        let at = self.at.timestamp_micros().to_be_bytes();
+        let secrets = self.changed_secrets.len().to_be_bytes();
+        let mut parts: Vec<&[u8]> = vec![
+            previous_end,
+            self.id.as_bytes(),
+            &entry,
+            &version,
+            self.action.as_bytes(),
+            self.actor_type.as_bytes(),
+            self.actor_id.as_bytes(),
+            &at,
+            self.request_id.as_bytes(),
+            self.content_digest,
+            &secrets,
+        ];
+        parts.extend(self.changed_secrets.iter().map(String::as_bytes));
+        parts.extend(optional(self.key_hash));
+        parts.extend(optional(self.request_hash));
+        vault.digest(Purpose::Chain, &parts)
     }
+}
+
+/// What the customer's row holds of its newest entry's hash, and the next entry's hash covers: a
+/// keyed hash over it, which no row of the history holds. So whoever takes the newest rows away
+/// cannot put back what the customer's row held before them.
+pub(super) fn end_hash(vault: &Vault, id: Uuid, entry: i64, hash: &[u8]) -> Digest {
+    vault.digest(Purpose::ChainEnd, &[id.as_bytes(), &entry.to_be_bytes(), hash])
 }
 
 /// The digest of what an entry holds, by which the chain knows it even once it is erased. Keyed,
@@ -134,13 +144,18 @@ pub(super) fn content_digest(
     document: Option<&str>,
     purpose: Option<&str>,
 ) -> Digest {
+    let [has_document, document] = optional(document.map(str::as_bytes));
+    let [has_purpose, purpose] = optional(purpose.map(str::as_bytes));
     vault.digest(
         Purpose::Snapshot,
-        &[
-            id.as_bytes(),
-            &entry.to_be_bytes(),
-            document.unwrap_or_default().as_bytes(),
-            purpose.unwrap_or_default().as_bytes(),
-        ],
+        &[id.as_bytes(), &entry.to_be_bytes(), has_document, document, has_purpose, purpose],
     )
+}
+
+/// A part that may be null, which is not the same as empty.
+fn optional(part: Option<&[u8]>) -> [&[u8]; 2] {
+    match part {
+        Some(part) => [b"present", part],
+        None => [b"absent", b""],
+    }
 }

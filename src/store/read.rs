@@ -126,7 +126,7 @@ impl Store {
                 id,
                 version: row.version,
                 entry: row.history_entry,
-                hash: row.history_hash,
+                end_hash: row.history_hash,
             },
             document: row.document,
             social_id_sealed: row.social_id_sealed,

@@ -54,7 +54,7 @@ impl Store {
                  customer_id, entry, version, action, actor_type, actor_id, at, request_id,
                  changed_secrets, document, content_digest, idempotency_key_hash, request_hash, hash
              )
-             select id, $16, $2, $18, $19, $20, $21, $22, $23, $6::text::json, $24, $25, $26, $17
+             select id, $16, $2, $18, $19, $20, $21, $22, $23, $6::text::json, $24, $25, $26, $27
              from customer",
             entry.id,
             entry.version,
@@ -72,7 +72,7 @@ impl Store {
             row.social_id_index.as_ref().map(Digest::as_slice),
             row.security_answer_sealed,
             entry.number,
-            &entry.hash,
+            &entry.end_hash,
             entry.action.as_str(),
             entry.deed.actor.kind.as_str(),
             entry.deed.actor.id,
@@ -82,6 +82,7 @@ impl Store {
             &entry.content_digest,
             entry.key_hash(),
             entry.request_hash(),
+            &entry.hash,
         )
         .execute(&mut *connection)
         .await
@@ -116,7 +117,7 @@ impl Store {
                  customer_id, entry, version, action, actor_type, actor_id, at, request_id,
                  changed_secrets, document, content_digest, idempotency_key_hash, request_hash, hash
              )
-             select id, $17, $2, $20, $21, $22, $23, $24, $25, $5::text::json, $26, $27, $28, $18
+             select id, $17, $2, $20, $21, $22, $23, $24, $25, $5::text::json, $26, $27, $28, $29
              from customer",
             entry.id,
             entry.version,
@@ -135,7 +136,7 @@ impl Store {
             change.security_answer.is_keep(),
             row.security_answer_sealed,
             entry.number,
-            &entry.hash,
+            &entry.end_hash,
             head.entry,
             entry.action.as_str(),
             entry.deed.actor.kind.as_str(),
@@ -146,6 +147,7 @@ impl Store {
             &entry.content_digest,
             entry.key_hash(),
             entry.request_hash(),
+            &entry.hash,
         )
         .execute(&mut *connection)
         .await
@@ -170,10 +172,10 @@ impl Store {
                  customer_id, entry, version, action, actor_type, actor_id, at, request_id,
                  changed_secrets, purpose, content_digest, hash
              )
-             select id, $2, $5, $6, $7, $8, $9, $10, '{}', $11, $12, $3 from customer",
+             select id, $2, $5, $6, $7, $8, $9, $10, '{}', $11, $12, $13 from customer",
             entry.id,
             entry.number,
-            &entry.hash,
+            &entry.end_hash,
             head.entry,
             entry.version,
             entry.action.as_str(),
@@ -183,6 +185,7 @@ impl Store {
             entry.deed.request_id,
             purpose,
             &entry.content_digest,
+            &entry.hash,
         )
         .execute(&mut *connection)
         .await
@@ -217,12 +220,12 @@ impl Store {
                  customer_id, entry, version, action, actor_type, actor_id, at, request_id,
                  changed_secrets, content_digest, idempotency_key_hash, request_hash, hash
              )
-             select id, $4, $2, $7, $8, $9, $3, $10, '{}', $11, $12, $13, $5 from customer",
+             select id, $4, $2, $7, $8, $9, $3, $10, '{}', $11, $12, $13, $14 from customer",
             entry.id,
             entry.version,
             entry.deed.at,
             entry.number,
-            &entry.hash,
+            &entry.end_hash,
             head.entry,
             entry.action.as_str(),
             entry.deed.actor.kind.as_str(),
@@ -231,6 +234,7 @@ impl Store {
             &entry.content_digest,
             entry.key_hash(),
             entry.request_hash(),
+            &entry.hash,
         )
         .execute(&mut *connection)
         .await
