@@ -5,6 +5,7 @@
 mod actors;
 mod amend;
 mod answers;
+mod audit;
 mod bounds;
 mod canary;
 mod concurrency;
