@@ -30,8 +30,10 @@ pub enum Command {
     Token(Token),
     /// Exit with status 0 when the running service is ready (for containers).
     Healthcheck(Healthcheck),
-    /// Make and inspect the keys that seal secrets.
+    /// Make, change and inspect the keys that seal secrets.
     Keys(Keys),
+    /// Check that nobody altered the history.
+    Audit(Audit),
 }
 
 /// The settings of `serve`.
@@ -177,6 +179,43 @@ pub struct Migrate {
     pub log: Log,
 }
 
+/// The settings of the commands that work on the database beside the service.
+#[derive(Debug, Args)]
+pub struct Maintenance {
+    /// Where the database is. An embedded one is the command's alone: the service has to be stopped.
+    #[command(flatten)]
+    pub database: Database,
+    /// What the log looks like.
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// The settings of `audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AuditCommand,
+}
+
+/// What `audit` does.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Walk the histories; name the first entry that is not what was written, and exit with status 1.
+    Verify(Box<AuditVerify>),
+}
+
+/// The settings of `audit verify`.
+#[derive(Debug, Args)]
+pub struct AuditVerify {
+    /// The customer whose history is walked; all of them when left out.
+    #[arg(long, value_name = "ID")]
+    pub customer: Option<uuid::Uuid>,
+    /// Where the histories are.
+    #[command(flatten)]
+    pub maintenance: Maintenance,
+}
+
 /// The settings of `token`.
 #[derive(Debug, Args)]
 pub struct Token {
@@ -223,10 +262,38 @@ pub struct Keys {
 }
 
 /// What `keys` does.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// Print a new keyring on standard output.
     Generate,
+    /// Add a key to the keyring file and make it the active one. Running services take it up.
+    Add(KeysAdd),
+    /// Seal every secret under the active key, while the service runs. Can be cut short and run again.
+    Rotate(Box<KeysRotate>),
+    /// Say how many secrets each key seals; a key may leave the keyring once it seals none.
+    Check(Box<Maintenance>),
+}
+
+/// The settings of `keys add`.
+#[derive(Debug, Args)]
+pub struct KeysAdd {
+    /// The keyring.
+    #[command(flatten)]
+    pub keys: KeyringFile,
+    /// Where the development mode's is.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// The settings of `keys rotate`.
+#[derive(Debug, Args)]
+pub struct KeysRotate {
+    /// How many customers are sealed anew at once; others who write them wait that long.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
+    pub batch_size: u32,
+    /// Where the secrets are.
+    #[command(flatten)]
+    pub maintenance: Maintenance,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a fallible parser")]

@@ -6,8 +6,11 @@
 //! [`keyring`]'s matter; what is sealed, and when, is the store's.
 
 pub mod keyring;
+mod reload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
@@ -15,7 +18,8 @@ use secrecy::SecretString;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use keyring::{KeyId, Keyring};
+use keyring::{KeyId, Keyring, KeyringError};
+use reload::WatchedFile;
 
 /// The length of a keyed digest, in bytes.
 pub const DIGEST_LEN: usize = 32;
@@ -25,7 +29,7 @@ const KEY_ID_LEN: usize = size_of::<KeyId>();
 pub type Digest = [u8; DIGEST_LEN];
 
 /// The fields that are sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
     /// The national id.
     SocialId,
@@ -34,6 +38,18 @@ pub enum Field {
 }
 
 impl Field {
+    /// Every field.
+    pub const ALL: [Self; 2] = [Self::SocialId, Self::SecurityAnswer];
+
+    /// The field as callers write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SocialId => "socialId",
+            Self::SecurityAnswer => "securityAnswer",
+        }
+    }
+
     const fn label(self) -> &'static [u8] {
         match self {
             Self::SocialId => b"socialId",
@@ -109,30 +125,33 @@ pub enum VaultError {
 
 /// Seals, opens and digests.
 pub struct Vault {
-    active: KeyId,
-    keys: BTreeMap<KeyId, LessSafeKey>,
-    digests: [hmac::Key; Purpose::ALL.len()],
+    keys: RwLock<Keys>,
+    digests: Digests,
+    file: Option<WatchedFile>,
 }
 
+struct Keys {
+    active: KeyId,
+    by_id: BTreeMap<KeyId, LessSafeKey>,
+}
+
+type Digests = [hmac::Key; Purpose::ALL.len()];
+
 impl Vault {
-    /// A vault over a keyring.
-    ///
-    /// # Panics
-    /// Never: a keyring holds only keys of AES-256's length, and its active key.
+    /// A vault over a keyring that stays as it is.
     #[must_use]
     pub fn new(keyring: &Keyring) -> Self {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, keyring.index_secret());
-        let keys = keyring
-            .keys()
-            .filter_map(|(id, bytes)| {
-                let key = UnboundKey::new(&AES_256_GCM, bytes).ok()?;
-                Some((id, LessSafeKey::new(key)))
-            })
-            .collect();
-        let digests = Purpose::ALL.map(|purpose| {
-            hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose.label()).as_ref())
-        });
-        Self { active: keyring.active(), keys, digests }
+        Self { keys: RwLock::new(Keys::of(keyring)), digests: digests(keyring), file: None }
+    }
+
+    /// A vault over a keyring file, whose changes it follows: before it seals, and where a value
+    /// needs a key that it does not hold.
+    ///
+    /// # Errors
+    /// Any [`KeyringError`] but `Randomness`.
+    pub fn of_file(path: PathBuf) -> Result<Self, KeyringError> {
+        let (file, keyring) = WatchedFile::open(path)?;
+        Ok(Self { file: Some(file), ..Self::new(&keyring) })
     }
 
     /// Seals a value under the active key.
@@ -140,15 +159,17 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Seal`] where the cipher or the system's randomness fails.
     pub fn seal(&self, customer: Uuid, field: Field, clear: &str) -> Result<Vec<u8>, VaultError> {
-        let key = self.keys.get(&self.active).ok_or(VaultError::UnknownKey(self.active))?;
+        self.follow_the_file();
+        let keys = self.keys();
+        let key = keys.by_id.get(&keys.active).ok_or(VaultError::UnknownKey(keys.active))?;
         let mut nonce = [0; NONCE_LEN];
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| VaultError::Seal)?;
         let mut sealed =
             Vec::with_capacity(KEY_ID_LEN + NONCE_LEN + clear.len() + AES_256_GCM.tag_len());
-        sealed.extend_from_slice(&self.active.to_be_bytes());
+        sealed.extend_from_slice(&keys.active.to_be_bytes());
         sealed.extend_from_slice(&nonce);
         let mut body = Zeroizing::new(clear.as_bytes().to_vec());
-        let aad = Aad::from(additional_data(self.active, customer, field));
+        let aad = Aad::from(additional_data(keys.active, customer, field));
         let tag = key
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, &mut body)
             .map_err(|_| VaultError::Seal)?;
@@ -170,7 +191,11 @@ impl Vault {
         let (key_id, rest) = sealed.split_first_chunk().ok_or(VaultError::Truncated)?;
         let key_id = KeyId::from_be_bytes(*key_id);
         let (nonce, body) = rest.split_first_chunk().ok_or(VaultError::Truncated)?;
-        let key = self.keys.get(&key_id).ok_or(VaultError::UnknownKey(key_id))?;
+        if !self.holds(key_id) {
+            self.follow_the_file();
+        }
+        let keys = self.keys();
+        let key = keys.by_id.get(&key_id).ok_or(VaultError::UnknownKey(key_id))?;
         let mut body = Zeroizing::new(body.to_vec());
         let aad = Aad::from(additional_data(key_id, customer, field));
         let clear = key
@@ -178,6 +203,59 @@ impl Vault {
             .map_err(|_| VaultError::Forged)?;
         let clear = std::str::from_utf8(clear).map_err(|_| VaultError::Forged)?;
         Ok(SecretString::from(clear))
+    }
+
+    /// The id of the key that seals, as the keyring's file has it now.
+    pub fn active(&self) -> KeyId {
+        self.follow_the_file();
+        self.keys().active
+    }
+
+    /// The ids of the keys that the keyring holds.
+    pub fn key_ids(&self) -> BTreeSet<KeyId> {
+        self.keys().by_id.keys().copied().collect()
+    }
+
+    /// Whether the keyring holds a key.
+    pub fn holds(&self, key: KeyId) -> bool {
+        self.keys().by_id.contains_key(&key)
+    }
+
+    /// The id of the key that a value is sealed with; `None` where it is too short to have one.
+    #[must_use]
+    pub fn key_of(sealed: &[u8]) -> Option<KeyId> {
+        sealed.first_chunk().map(|id| KeyId::from_be_bytes(*id))
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over the keys of the keyring's file where it has changed. A file that cannot be used,
+    /// or is another keyring, changes nothing.
+    fn follow_the_file(&self) {
+        let Some(file) = &self.file else { return };
+        file.when_changed(|keyring| match keyring {
+            Ok(keyring) if self.is_of(&keyring) => {
+                tracing::info!(keyring = ?keyring, "the keyring has changed");
+                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Keys::of(&keyring);
+            }
+            Ok(_) => tracing::error!(
+                path = %file.path().display(),
+                "the keyring has another index secret now; the service keeps the one it has"
+            ),
+            Err(error) => tracing::error!(
+                %error,
+                "the keyring has changed and cannot be used; the service keeps the one it has"
+            ),
+        });
+    }
+
+    /// Whether a keyring makes the same digests.
+    fn is_of(&self, keyring: &Keyring) -> bool {
+        let chain = Purpose::Chain as usize;
+        let theirs = hmac::sign(&digests(keyring)[chain], b"");
+        hmac::verify(&self.digests[chain], b"", theirs.as_ref()).is_ok()
     }
 
     /// A keyed digest over the parts; each part's length is part of it, so that no two lists of
@@ -193,6 +271,26 @@ impl Vault {
         digest.copy_from_slice(context.sign().as_ref());
         digest
     }
+}
+
+impl Keys {
+    fn of(keyring: &Keyring) -> Self {
+        let by_id = keyring
+            .keys()
+            .filter_map(|(id, bytes)| {
+                let key = UnboundKey::new(&AES_256_GCM, bytes).ok()?;
+                Some((id, LessSafeKey::new(key)))
+            })
+            .collect();
+        Self { active: keyring.active(), by_id }
+    }
+}
+
+fn digests(keyring: &Keyring) -> Digests {
+    let root = hmac::Key::new(hmac::HMAC_SHA256, keyring.index_secret());
+    Purpose::ALL.map(|purpose| {
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose.label()).as_ref())
+    })
 }
 
 fn additional_data(key: KeyId, customer: Uuid, field: Field) -> Vec<u8> {

@@ -1,8 +1,10 @@
 //! The commands.
 
+mod audit;
 mod banner;
 mod healthcheck;
 mod keys;
+mod maintenance;
 mod migrate;
 mod serve;
 mod token;
@@ -15,7 +17,11 @@ use crate::auth::{DEVELOPMENT_ISSUER, DevelopmentKey, TokenRules};
 use crate::config::{Arguments, Auth, Command, Data, Database, KeyringFile};
 use crate::embedded_postgres::{self, EmbeddedPostgres};
 use crate::store;
+use crate::vault::Vault;
 use crate::vault::keyring::Keyring;
+
+/// The keyring that the development mode makes in its data folder.
+const DEVELOPMENT_KEYRING: &str = "keyring.json";
 
 /// What ends a command; printed with its causes, once, by `main`.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +52,8 @@ pub fn run(arguments: Arguments) -> Result<(), Fatal> {
         Some(Command::Migrate(settings)) => runtime()?.block_on(migrate::run(settings)),
         Some(Command::Healthcheck(settings)) => runtime()?.block_on(healthcheck::run(&settings)),
         Some(Command::Token(settings)) => token::run(&settings),
-        Some(Command::Keys(settings)) => keys::run(&settings),
+        Some(Command::Keys(settings)) => runtime()?.block_on(keys::run(settings)),
+        Some(Command::Audit(settings)) => runtime()?.block_on(audit::run(settings)),
     }
 }
 
@@ -57,26 +64,34 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fatal> {
         .map_err(|error| Fatal::because(&error))
 }
 
+/// The data folder, which need not be there.
+fn data_path(settings: &Data) -> Result<PathBuf, Fatal> {
+    let current = std::env::current_dir().map_err(|error| Fatal::because(&error))?;
+    Ok(match &settings.data_dir {
+        Some(folder) => current.join(folder),
+        None => embedded_postgres::default_data_dir(&current),
+    })
+}
+
 /// The data folder, which is made where it is missing.
 fn data_dir(settings: &Data) -> Result<PathBuf, Fatal> {
     let cannot = |what: &Path, error: &std::io::Error| {
         Fatal(format!("the data folder {} cannot be used: {error}", what.display()))
     };
-    let current = std::env::current_dir().map_err(|error| Fatal::because(&error))?;
-    let folder = match &settings.data_dir {
-        Some(folder) => current.join(folder),
-        None => embedded_postgres::default_data_dir(&current),
-    };
+    let folder = data_path(settings)?;
     std::fs::create_dir_all(&folder).map_err(|error| cannot(&folder, &error))?;
     Ok(folder)
 }
 
-/// The keyring: the configured file's, or in the development mode the data folder's own.
-fn keyring(settings: &KeyringFile, auth: &Auth, data: &Data) -> Result<Keyring, Fatal> {
-    match &settings.keyring_file {
-        Some(file) => Keyring::read(file),
+/// The vault over the configured keyring, or in the development mode over the data folder's own,
+/// which is made where it is missing.
+fn vault(settings: &KeyringFile, auth: &Auth, data: &Data) -> Result<Vault, Fatal> {
+    let file = match &settings.keyring_file {
+        Some(file) => file.clone(),
         None if auth.auth_issuer.is_none() => {
-            Keyring::read_or_create(&data_dir(data)?.join("keyring.json"))
+            let file = data_dir(data)?.join(DEVELOPMENT_KEYRING);
+            Keyring::read_or_create(&file).map_err(|error| Fatal::because(&error))?;
+            file
         }
         None => {
             return Err(Fatal(
@@ -85,8 +100,8 @@ fn keyring(settings: &KeyringFile, auth: &Auth, data: &Data) -> Result<Keyring, 
                     .to_owned(),
             ));
         }
-    }
-    .map_err(|error| Fatal::because(&error))
+    };
+    Vault::of_file(file).map_err(|error| Fatal::because(&error))
 }
 
 /// The signing key of the development mode, and what its tokens say.
@@ -106,15 +121,19 @@ fn token_rules(auth: &Auth, issuer: &str) -> TokenRules {
 
 /// The private server, where no other is named.
 async fn start_embedded(settings: &Database) -> Result<Option<EmbeddedPostgres>, Fatal> {
+    let Some(options) = embedded_options(settings)? else { return Ok(None) };
+    EmbeddedPostgres::start(options).await.map(Some).map_err(|error| Fatal::because(&error))
+}
+
+fn embedded_options(settings: &Database) -> Result<Option<embedded_postgres::Options>, Fatal> {
     if settings.database_url.is_some() {
         return Ok(None);
     }
-    let options = embedded_postgres::Options {
+    Ok(Some(embedded_postgres::Options {
         data_dir: data_dir(&settings.data)?,
         bin_dir: settings.postgres_bin_dir.clone(),
         durability: embedded_postgres::Durability::Durable,
-    };
-    EmbeddedPostgres::start(options).await.map(Some).map_err(|error| Fatal::because(&error))
+    }))
 }
 
 fn store_settings(settings: &Database, embedded: Option<&EmbeddedPostgres>) -> store::Settings {

@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
-use super::{Fatal, banner, development, keyring, start_embedded, store_settings};
+use super::{Fatal, banner, development, start_embedded, store_settings, vault};
 use crate::app::{App, Limits};
 use crate::auth::{KeySource, Principal, Scopes, Verifier};
 use crate::config::{DEVELOPMENT_SUBJECT, Serve};
@@ -24,7 +24,6 @@ use crate::domain::{Actor, ActorType, phone};
 use crate::embedded_postgres::EmbeddedPostgres;
 use crate::store::{SetUpError, Store};
 use crate::telemetry::metrics::Metrics;
-use crate::vault::Vault;
 
 /// How long until the database is looked for again, while it is away at the start.
 const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
@@ -39,7 +38,7 @@ pub(super) async fn run(settings: Serve) -> Result<(), Fatal> {
     crate::telemetry::start(&settings.log).map_err(|error| Fatal::because(&error))?;
     let mut signals = Signals::new()?;
     let (verifier, banner) = callers(&settings)?;
-    let keyring = keyring(&settings.database.keys, &settings.auth, &settings.database.data)?;
+    let vault = vault(&settings.database.keys, &settings.auth, &settings.database.data)?;
     let listener = TcpListener::bind(settings.listen_addr)
         .await
         .map_err(|error| Fatal(format!("cannot listen on {}: {error}", settings.listen_addr)))?;
@@ -50,9 +49,8 @@ pub(super) async fn run(settings: Serve) -> Result<(), Fatal> {
         embedded = start_embedded(&settings.database) => embedded?,
         () = signals.recv() => return Ok(()),
     };
-    let vault = Arc::new(Vault::new(&keyring));
-    let store = Store::new(&store_settings(&settings.database, embedded.as_ref()), vault)
-        .map_err(|error| Fatal::because(&error))?;
+    let store = store_settings(&settings.database, embedded.as_ref());
+    let store = Store::new(&store, Arc::new(vault)).map_err(|error| Fatal::because(&error))?;
     let metrics = Metrics::start();
     let beside = settings.metrics_addr.is_none() && address.ip().is_loopback();
     if let Some(address) = settings.metrics_addr {

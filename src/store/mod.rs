@@ -14,6 +14,7 @@ mod failure;
 pub mod history;
 pub mod list;
 pub mod read;
+pub mod rotate;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

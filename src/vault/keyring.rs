@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -93,6 +94,51 @@ impl Keyring {
         self.keys.insert(id, random()?);
         self.active = id;
         Ok(id)
+    }
+
+    /// Adds a key to a keyring file and makes it the active one. The file is replaced in one step
+    /// by one of the same owner, group and mode; of several that do so at once, each adds its own.
+    ///
+    /// # Errors
+    /// Any [`KeyringError`].
+    pub fn add_key_to(path: &Path) -> Result<KeyId, KeyringError> {
+        let file = |source| KeyringError::File { path: path.to_owned(), source };
+        // What a link points to is replaced, not the link.
+        let target = fs::canonicalize(path).map_err(file)?;
+        let folder = target.parent().unwrap_or(Path::new("/"));
+        let folder = fs::File::open(folder).map_err(file)?;
+        let folder = Flock::lock(folder, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| file(errno.into()))?;
+        let mut keyring = Self::read(path)?;
+        let id = keyring.add_key()?;
+        keyring.replace(&target).and_then(|()| folder.sync_all()).map_err(file)?;
+        Ok(id)
+    }
+
+    /// Puts the keyring in the place of the file.
+    fn replace(&self, path: &Path) -> io::Result<()> {
+        let old = fs::metadata(path)?;
+        let aside = path.with_extension(format!("new-{}", std::process::id()));
+        let mut new = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&aside)?;
+        let replaced = (|| {
+            new.write_all(self.to_json().as_bytes())?;
+            let made = new.metadata()?;
+            if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
+                fchown(&new, Some(old.uid()), Some(old.gid()))?;
+            }
+            new.set_permissions(old.permissions())?;
+            new.sync_all()?;
+            fs::rename(&aside, path)
+        })();
+        if replaced.is_err() {
+            let _ = fs::remove_file(&aside);
+        }
+        replaced
     }
 
     /// Reads a keyring file.
@@ -219,6 +265,51 @@ mod tests {
         assert_eq!(first.to_json(), second.to_json());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_key_is_added_to_the_file_which_keeps_its_mode_and_the_link_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyring.json");
+        let first = Keyring::read_or_create(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(Keyring::add_key_to(&link).unwrap(), 2);
+        let second = Keyring::read(&path).unwrap();
+        assert_eq!((second.active(), second.keys().count()), (2, 2));
+        assert_eq!(second.keys[&1], first.keys[&1]);
+        assert_eq!(second.index_secret(), first.index_secret());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn keys_that_are_added_at_once_are_all_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyring.json");
+        Keyring::read_or_create(&path).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| Keyring::add_key_to(&path).unwrap());
+            }
+        });
+        assert_eq!(Keyring::read(&path).unwrap().keys().count(), 9);
+    }
+
+    #[test]
+    fn no_key_is_added_to_what_is_no_keyring_or_exposed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyring.json");
+        assert!(matches!(Keyring::add_key_to(&path), Err(KeyringError::File { .. })));
+        Keyring::read_or_create(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
+        assert!(matches!(Keyring::add_key_to(&path), Err(KeyringError::Exposed { .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, "{}").unwrap();
+        assert!(matches!(Keyring::add_key_to(&path), Err(KeyringError::Malformed { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{}");
     }
 
     #[test]
