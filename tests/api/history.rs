@@ -38,8 +38,9 @@ async fn each_entry_says_who_did_what_when_and_for_which_request() {
     let create = service.post("/customers", &body).header("x-request-id", "request-1");
     let path = create.send().await.header("location").to_owned();
     service.wait(1_000);
-    let patch = service.patch(&path, &json!({ "gender": "x" })).header("x-request-id", "request-2");
-    patch.token(token(ActorType::Employee, employee, READ_WRITE)).send().await;
+    let update =
+        service.patch(&path, &json!({ "gender": "x" })).header("x-request-id", "request-2");
+    update.token(token(ActorType::Employee, employee, READ_WRITE)).send().await;
     service.wait(1_000);
     let suspend =
         service.patch(&path, &json!({ "status": "SUSPENDED" })).header("x-request-id", "request-3");

@@ -26,7 +26,7 @@ async fn greens(service: &Service) {
     for number in 0..7 {
         let body = with(json!({ "metadata": { "ref": number.to_string() } }));
         service.create(&body).await;
-        service.wait(if number < 2 { 0 } else { 1 });
+        service.wait((number >= 2).into());
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the tests stand on: a service over a database of its own, and callers with real tokens.
 
+pub mod binary;
 pub mod bodies;
 pub mod cluster;
 pub mod contract;
@@ -92,9 +93,20 @@ impl Service {
         keyring: Arc<Keyring>,
         setup: Setup,
     ) -> Self {
+        let vault = Arc::new(Vault::new(&keyring));
+        Self::with_vault(database, keyring, vault, setup).await
+    }
+
+    /// A service whose vault may be another than the keyring makes.
+    pub async fn with_vault(
+        database: Arc<cluster::Database>,
+        keyring: Arc<Keyring>,
+        vault: Arc<Vault>,
+        setup: Setup,
+    ) -> Self {
         // 2026-06-15T12:00:00.123Z
         let clock = Arc::new(AtomicI64::new(1_781_524_800_123));
-        let store = store(database.url(), &keyring);
+        let store = store_with(database.url(), vault);
         assert!(store.is_ready().await.unwrap(), "the template is migrated");
         let app = Arc::new(App {
             store,
@@ -163,13 +175,18 @@ impl Service {
 
 /// A store over a database; several over one are several instances.
 pub fn store(url: &str, keyring: &Keyring) -> Store {
+    store_with(url, Arc::new(Vault::new(keyring)))
+}
+
+/// A store over a database and a vault.
+pub fn store_with(url: &str, vault: Arc<Vault>) -> Store {
     let settings = Settings {
         url: SecretString::from(url),
         max_connections: 8,
         acquire_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(20),
     };
-    Store::new(&settings, Arc::new(Vault::new(keyring))).unwrap()
+    Store::new(&settings, vault).unwrap()
 }
 
 /// A customer that a test created.
