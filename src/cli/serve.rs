@@ -72,11 +72,12 @@ pub(super) async fn run(settings: Serve) -> Result<(), Fatal> {
         metrics: beside.then_some(metrics),
         require_if_match: settings.require_if_match,
     });
+    tracing::info!(%address, "listening");
     let served = serve(&settings, listener, app, &mut signals, embedded, || {
         if let Some(token) = &banner {
             print!("{}", banner::banner(address, token));
         }
-        tracing::info!(%address, "listening");
+        tracing::info!("ready");
     })
     .await;
     tracing::info!("stopped");
@@ -125,7 +126,7 @@ async fn serve(
     let router = crate::http::router(app);
     let connections = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(settings.max_connections));
-    let mut migration = std::pin::pin!(migrated(&store, settings.no_migrate));
+    let mut migration = Box::pin(migrated(&store, settings.no_migrate));
     let mut when_ready = Some(when_ready);
     let ended = loop {
         tokio::select! {
@@ -160,6 +161,8 @@ async fn serve(
         }
     };
     drop(listener);
+    // The connection that it holds, where a signal came before it was done, has to close too.
+    drop(migration);
     tracing::info!("stopping: the requests under way have {:?}", settings.shutdown_timeout);
     tokio::select! {
         () = connections.shutdown() => {}

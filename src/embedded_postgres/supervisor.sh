@@ -29,7 +29,11 @@ server=$!
     while read -r signal; do
         kill -s "$signal" "$server" 2>/dev/null
     done
-    kill -s "$stop" "$server" 2>/dev/null
+    # Until it is gone: a server that has only just begun does not hear the signal yet. What sleeps
+    # does not hold the lock.
+    while kill -s "$stop" "$server" 2>/dev/null; do
+        sleep 1 >/dev/null
+    done
 } <&3 &
 watcher=$!
 exec 3<&-

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use sqlx::query;
 use uuid::Uuid;
 
-use super::failure::{Failure, Retry};
+use super::failure::Failure;
 use super::{Store, StoreError};
 use crate::vault::Field;
 
@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn begin_try(&self, id: Uuid, now: DateTime<Utc>) -> Result<Option<Try>, StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         let mut pauses = 0;
         loop {
             match self.count_try(id, now).await {
@@ -134,7 +134,7 @@ impl Store {
         at: DateTime<Utc>,
         was_right: bool,
     ) -> Result<(), StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         loop {
             match self.try_settle(id, at, was_right).await {
                 Ok(()) => return Ok(()),

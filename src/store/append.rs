@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::columns::Columns;
 use super::entry::{Action, Deed, Head, Link, content_digest, end_hash};
-use super::failure::{Failure, Retry};
+use super::failure::Failure;
 use super::{Store, StoreError};
 use crate::domain::country::Country;
 use crate::domain::secret::{SecurityAnswer, SocialId};
@@ -146,7 +146,7 @@ impl Store {
         entry: &Entry<'_>,
         attempt: impl Fn() -> F,
     ) -> Result<Appended, StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         let mut perhaps_done = false;
         loop {
             let outcome = match attempt().await {
@@ -162,7 +162,13 @@ impl Store {
                 }
                 Err(failure) => {
                     perhaps_done |= matches!(failure, Failure::Unknown(_));
-                    retry.after(failure).await?;
+                    retry.after(failure).await.map_err(|error| match error {
+                        // "Try again" would be wrong advice for what may have been done.
+                        StoreError::Overloaded if perhaps_done => {
+                            StoreError::Away("it took too long to ask what was done".to_owned())
+                        }
+                        error => error,
+                    })?;
                 }
             }
         }

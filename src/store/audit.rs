@@ -11,7 +11,7 @@ use sqlx::{Connection, FromRow, PgConnection, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::entry::{Action, Link, content_digest, end_hash};
-use super::failure::{Failure, Retry};
+use super::failure::Failure;
 use super::{Store, StoreError};
 
 /// How many customers are read at once.
@@ -121,7 +121,7 @@ impl Store {
         after: Uuid,
         only: Option<Uuid>,
     ) -> Result<(Option<Uuid>, usize, Option<Broken>), StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         let (customers, entries) = loop {
             match self.try_audit(after, only).await {
                 Ok(rows) => break rows,

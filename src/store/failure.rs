@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::PgPool;
 use sqlx::error::DatabaseError;
 use tokio::time::Instant;
 
@@ -87,8 +88,8 @@ fn during(error: sqlx::Error) -> Failure {
             code if code.starts_with("08") => Failure::Unknown(error),
             _ => Failure::Refused(error),
         },
-        sqlx::Error::PoolTimedOut => Failure::Other(StoreError::Overloaded),
-        sqlx::Error::PoolClosed => Failure::NotDone(error),
+        // Who has a slot waits for no other request: the server refuses connections, or is silent.
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Failure::NotDone(error),
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => {
             Failure::Unknown(error)
         }
@@ -109,6 +110,7 @@ fn describe(error: &sqlx::Error) -> String {
         }
         sqlx::Error::Io(error) => error.to_string(),
         sqlx::Error::Tls(_) => "the TLS handshake failed".to_owned(),
+        sqlx::Error::PoolTimedOut => "no connection was made in time".to_owned(),
         sqlx::Error::PoolClosed => "the connection pool is closed".to_owned(),
         sqlx::Error::Protocol(_) => "the server broke the protocol".to_owned(),
         sqlx::Error::ColumnDecode { index, .. } => format!("column {index} cannot be decoded"),
@@ -137,15 +139,31 @@ impl From<StoreError> for Failure {
 pub(super) struct Retry {
     until: Instant,
     pause: Duration,
+    /// How many connections may turn out to have died while idle, as all do when the server starts
+    /// again. They say nothing of it, so the next attempt needs no pause.
+    idle: usize,
 }
 
 impl Retry {
-    pub(super) fn start() -> Self {
-        Self { until: Instant::now() + PATIENCE, pause: FIRST_PAUSE }
+    pub(super) fn start(pool: &PgPool) -> Self {
+        Self {
+            until: Instant::now() + PATIENCE,
+            pause: FIRST_PAUSE,
+            idle: pool.options().get_max_connections() as usize,
+        }
+    }
+
+    /// Without patience for a server that is away.
+    pub(super) fn of_broken_connections(pool: &PgPool) -> Self {
+        Self { until: Instant::now(), ..Self::start(pool) }
     }
 
     /// Waits before the next attempt; the failure itself where there is to be none.
     pub(super) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
+        if matches!(failure, Failure::Unknown(_)) && self.idle > 0 {
+            self.idle -= 1;
+            return Ok(());
+        }
         if !failure.may_pass() || Instant::now() + self.pause > self.until {
             return Err(failure.into());
         }

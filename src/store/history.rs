@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::cursor::{self, InvalidCursor, Place};
 use super::entry::Record;
-use super::failure::{Failure, Retry};
+use super::failure::Failure;
 use super::{Store, StoreError};
 use crate::domain::{Actor, Version};
 use crate::vault::Purpose;
@@ -70,7 +70,7 @@ impl Store {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Option<Vec<PastEntry>>, StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         loop {
             match self.try_history(id, before, limit).await {
                 Ok(entries) => return Ok(entries),
@@ -122,7 +122,7 @@ impl Store {
         id: Uuid,
         version: Version,
     ) -> Result<Option<PastVersion>, StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         loop {
             match self.try_past_version(id, version).await {
                 Ok(document) => return Ok(document),
@@ -197,7 +197,7 @@ impl Store {
         id: Uuid,
         record: &Record,
     ) -> Result<Option<Recorded>, StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         loop {
             match self.try_recorded(id, record).await {
                 Ok(recorded) => return Ok(recorded),

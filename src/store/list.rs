@@ -7,7 +7,7 @@ use sqlx::{Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::cursor::{self, InvalidCursor, Place};
-use super::failure::{Failure, Retry};
+use super::failure::Failure;
 use super::read::View;
 use super::{Store, StoreError};
 use crate::domain::birth_date::BirthDate;
@@ -116,7 +116,7 @@ impl Store {
             Some(cursor) => Some(cursor::read(&self.vault, &question, cursor)?),
             None => None,
         };
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         let rows = loop {
             match self.try_list(request, after, view).await {
                 Ok(rows) => break rows,

@@ -16,20 +16,24 @@ pub mod list;
 pub mod read;
 pub mod rotate;
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{gauge, histogram};
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool, Postgres};
+use sqlx::{ConnectOptions, PgConnection, PgPool, Postgres};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use crate::telemetry::metrics::{POOL, POOL_WAIT_SECONDS};
 use crate::vault::Vault;
-use failure::Failure;
 pub use failure::StoreError;
+use failure::{Failure, Retry};
 
 /// The migrations, compiled in.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -51,6 +55,10 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    /// One for each connection that the pool may hold: who waits for one waits for other requests,
+    /// and who then waits for the pool waits for the database.
+    slots: Arc<Semaphore>,
+    acquire_timeout: Duration,
     vault: Arc<Vault>,
     migrated: Arc<AtomicBool>,
 }
@@ -75,8 +83,12 @@ impl Store {
     /// # Errors
     /// [`SetUpError::Url`].
     pub fn new(settings: &Settings, vault: Arc<Vault>) -> Result<Self, SetUpError> {
-        let options: PgConnectOptions =
-            settings.url.expose_secret().parse().map_err(|_| SetUpError::Url)?;
+        let url = settings.url.expose_secret();
+        // The driver takes any scheme, and would wait for such a server for ever.
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(SetUpError::Url);
+        }
+        let options: PgConnectOptions = url.parse().map_err(|_| SetUpError::Url)?;
         let options = options
             .application_name("customer-accounts")
             .options([("statement_timeout", settings.statement_timeout.as_millis().to_string())])
@@ -88,7 +100,13 @@ impl Store {
             // request is tried again on another.
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        Ok(Self { pool, vault, migrated: Arc::new(AtomicBool::new(false)) })
+        Ok(Self {
+            pool,
+            slots: Arc::new(Semaphore::new(settings.max_connections as usize)),
+            acquire_timeout: settings.acquire_timeout,
+            vault,
+            migrated: Arc::new(AtomicBool::new(false)),
+        })
     }
 
     /// Applies the migrations that the database lacks. Two instances may do so at once.
@@ -96,18 +114,17 @@ impl Store {
     /// # Errors
     /// [`SetUpError`].
     pub async fn migrate(&self) -> Result<(), SetUpError> {
-        match MIGRATIONS.run(&self.pool).await {
+        let migrated = match self.acquire().await {
+            Ok(mut connection) => MIGRATIONS.run(&mut *connection).await,
+            Err(failure) => return Err(failure.into()),
+        };
+        match migrated {
             Ok(()) => {
                 self.migrated.store(true, Ordering::Release);
                 Ok(())
             }
-            Err(sqlx::migrate::MigrateError::Execute(error)) => {
-                let failure = Failure::before(error);
-                if failure.may_pass() {
-                    Err(SetUpError::Away(failure.into()))
-                } else {
-                    Err(SetUpError::Migration(StoreError::from(failure).to_string()))
-                }
+            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                Err(Failure::during(error).into())
             }
             Err(error) => Err(SetUpError::Migration(error.to_string())),
         }
@@ -119,7 +136,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database does not answer.
     pub async fn is_ready(&self) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(Failure::before)?;
+        let mut retry = Retry::of_broken_connections(&self.pool);
+        loop {
+            match self.try_is_ready().await {
+                Ok(ready) => return Ok(ready),
+                Err(failure) => retry.after(failure).await?,
+            }
+        }
+    }
+
+    async fn try_is_ready(&self) -> Result<bool, Failure> {
+        let mut connection = self.acquire().await?;
         if self.migrated.load(Ordering::Acquire) {
             sqlx::query("select 1").execute(&mut *connection).await.map_err(Failure::during)?;
             return Ok(true);
@@ -151,14 +178,33 @@ impl Store {
     }
 
     /// A connection for one statement.
-    async fn connection(&self) -> Result<PoolConnection<Postgres>, Failure> {
+    async fn connection(&self) -> Result<Connection, Failure> {
         if !self.migrated.load(Ordering::Acquire) {
             return Err(Failure::NotMigrated);
         }
+        self.acquire().await
+    }
+
+    async fn acquire(&self) -> Result<Connection, Failure> {
         let begun = Instant::now();
-        let connection = self.pool.acquire().await.map_err(Failure::before);
+        let connection = self.acquire_until(begun + self.acquire_timeout).await;
         histogram!(POOL_WAIT_SECONDS).record(begun.elapsed());
         connection
+    }
+
+    async fn acquire_until(&self, until: Instant) -> Result<Connection, Failure> {
+        let slot = timeout_at(until, Arc::clone(&self.slots).acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else { return Err(StoreError::Overloaded.into()) };
+        match timeout_at(until, self.pool.acquire()).await {
+            Ok(Ok(connection)) => Ok(Connection { connection, _slot: slot }),
+            Ok(Err(error)) => Err(Failure::before(error)),
+            Err(_) => Err(Failure::before(sqlx::Error::PoolTimedOut)),
+        }
+    }
+
+    /// Counts the attempts of a request.
+    fn retry(&self) -> Retry {
+        Retry::start(&self.pool)
     }
 
     /// Measures what is asked rather than counted: how many connections there are.
@@ -166,5 +212,35 @@ impl Store {
         let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
         gauge!(POOL, "state" => "idle").set(idle);
         gauge!(POOL, "state" => "busy").set(self.pool.size().saturating_sub(idle));
+    }
+}
+
+/// A connection, and its slot.
+struct Connection {
+    connection: PoolConnection<Postgres>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Deref for Connection {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+impl From<Failure> for SetUpError {
+    fn from(failure: Failure) -> Self {
+        if failure.may_pass() {
+            Self::Away(failure.into())
+        } else {
+            Self::Migration(StoreError::from(failure).to_string())
+        }
     }
 }

@@ -5,7 +5,7 @@ use sqlx::query;
 use uuid::Uuid;
 
 use super::entry::Head;
-use super::failure::{Failure, Retry};
+use super::failure::Failure;
 use super::{Store, StoreError};
 use crate::domain::Version;
 use crate::vault::Field;
@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, id: Uuid, view: View) -> Result<Option<Found>, StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         loop {
             match self.try_find(id, view).await {
                 Ok(found) => return Ok(found),
@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn base(&self, id: Uuid) -> Result<Option<Base>, StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         loop {
             match self.try_base(id).await {
                 Ok(base) => return Ok(base),

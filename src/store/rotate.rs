@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use super::failure::{Failure, Retry};
+use super::failure::Failure;
 use super::{Store, StoreError};
 use crate::vault::keyring::KeyId;
 use crate::vault::{Field, Vault, VaultError};
@@ -108,7 +108,7 @@ impl Store {
     }
 
     async fn sealed(&self, after: Uuid, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         loop {
             match self.try_sealed(after, limit).await {
                 Ok(rows) => return Ok(rows),
@@ -132,7 +132,7 @@ impl Store {
     }
 
     async fn replace(&self, field: Field, replacements: &Replacements) -> Result<u64, StoreError> {
-        let mut retry = Retry::start();
+        let mut retry = self.retry();
         loop {
             match self.try_replace(field, replacements).await {
                 Ok(rows) => return Ok(rows),

@@ -10,6 +10,7 @@ pub mod leaks;
 pub mod pages;
 pub mod pieces;
 pub mod program;
+pub mod property;
 pub mod stored;
 
 use std::sync::atomic::AtomicI64;
@@ -206,7 +207,12 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.header_bytes(name, value.as_bytes())
+    }
+
+    /// A header that need not be text.
+    pub fn header_bytes(mut self, name: &str, value: &[u8]) -> Self {
         self.builder = self.builder.header(name, value);
         self
     }

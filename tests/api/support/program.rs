@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::Value;
 
+pub use super::holder::eventually;
 use super::{Reply, contract};
 
 /// The account every Unix has; its number is the same on Linux distributions.
@@ -20,17 +21,6 @@ pub const NOBODY: u32 = 65_534;
 /// What the programs take over from the environment of the tests: where programs, libraries and
 /// temporary files are. No setting of whoever runs the tests.
 const INHERITED: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR"];
-
-/// Waits for what another process will do; that it takes no minute is all that is asked of time.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..6_000 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("not within a minute: {what}");
-}
 
 /// Whether a process runs.
 pub fn runs(pid: i32) -> bool {
@@ -71,7 +61,7 @@ impl Program {
     }
 
     /// As an ordinary user.
-    pub fn as_nobody(mut self) -> Self {
+    pub fn run_by_nobody(mut self) -> Self {
         self.command.uid(NOBODY).gid(NOBODY);
         self
     }
