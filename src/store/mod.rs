@@ -77,6 +77,15 @@ pub enum SetUpError {
     Migration(String),
 }
 
+/// Without the limit for a request's statement: a migration may take longer, and so may waiting for
+/// another instance that applies it.
+async fn apply_migrations(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    sqlx::query("set statement_timeout = 0").execute(&mut *connection).await?;
+    let applied = MIGRATIONS.run(&mut *connection).await;
+    sqlx::query("reset statement_timeout").execute(connection).await?;
+    applied
+}
+
 impl Store {
     /// A store over a database that need not be there yet: connections are made when needed.
     ///
@@ -115,7 +124,7 @@ impl Store {
     /// [`SetUpError`].
     pub async fn migrate(&self) -> Result<(), SetUpError> {
         let migrated = match self.acquire().await {
-            Ok(mut connection) => MIGRATIONS.run(&mut *connection).await,
+            Ok(mut connection) => apply_migrations(&mut connection).await,
             Err(failure) => return Err(failure.into()),
         };
         match migrated {
