@@ -30,6 +30,10 @@ create table customers (
     history_hash bytea not null
 ) with (fillfactor = 85);
 
+-- How often a pair of metadata occurs decides how it is looked for; the usual sample of a hundred
+-- cannot tell one in a hundred from one in fifty.
+alter table customers alter column metadata set statistics 500;
+
 -- The order of the lists, and what they and the search look for. `version`, `updated_at` and
 -- `document` are in no index, not even in a condition of one, so that updates stay HOT.
 create index customers_by_creation on customers (created_at, id) where erased_at is null;
@@ -75,5 +79,6 @@ create table customer_history (
 create unique index customer_history_by_idempotency_key
     on customer_history (customer_id, idempotency_key_hash)
     where idempotency_key_hash is not null;
--- Finds what changed lately without an index on `customers.updated_at`.
-create index customer_history_by_time on customer_history (at, customer_id);
+-- Finds what changed since a time without an index on `customers.updated_at`. The first entry is
+-- the creation, which `created_at` tells.
+create index customer_history_by_time on customer_history (at, customer_id) where entry > 1;

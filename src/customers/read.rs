@@ -48,9 +48,17 @@ pub async fn search(
     today: NaiveDate,
     view: View,
 ) -> Result<PageAnswer, Error> {
+    list(store, &searched(body, today)?, view).await
+}
+
+/// The page that a search asks for.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn searched(body: Value, today: NaiveDate) -> Result<PageRequest, Error> {
     let search = requests::search(body, today).map_err(Error::Invalid)?;
     let [created_after, created_before, updated_after, updated_before] = search.times;
-    let request = PageRequest {
+    Ok(PageRequest {
         filter: Filter {
             status: search.status,
             created_after,
@@ -70,6 +78,5 @@ pub async fn search(
         order: if search.oldest_first { Order::OldestFirst } else { Order::NewestFirst },
         limit: search.limit,
         cursor: search.cursor,
-    };
-    list(store, &request, view).await
+    })
 }

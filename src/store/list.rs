@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde_json::Value;
-use sqlx::{Postgres, QueryBuilder, Row};
-use uuid::Uuid;
+use sqlx::Row;
 
 use super::cursor::{self, InvalidCursor, Place};
 use super::failure::Failure;
@@ -112,10 +111,7 @@ impl Store {
     /// [`ListError`].
     pub async fn list(&self, request: &PageRequest, view: View) -> Result<Page, ListError> {
         let question = self.question(request);
-        let after = match &request.cursor {
-            Some(cursor) => Some(cursor::read(&self.vault, &question, cursor)?),
-            None => None,
-        };
+        let after = self.place(request, &question)?;
         let mut retry = self.retry();
         let rows = loop {
             match self.try_list(request, after, view).await {
@@ -148,9 +144,9 @@ impl Store {
         after: Option<Place>,
         view: View,
     ) -> Result<Vec<ListRow>, Failure> {
-        let mut query = self.statement(request, after, view);
         let mut connection = self.connection().await?;
-        let rows = query.build().fetch_all(&mut *connection).await.map_err(Failure::during)?;
+        let rows =
+            self.page(&mut connection, request, after, view).await.map_err(Failure::during)?;
         rows.iter()
             .map(|row| {
                 Ok(ListRow {
@@ -164,6 +160,32 @@ impl Store {
             })
             .collect::<Result<_, sqlx::Error>>()
             .map_err(Failure::during)
+    }
+
+    /// What the database does to find the page after a place: for each statement its plan, carried
+    /// out, as `explain` tells it in JSON. For tests, which hold it to what it may read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    #[doc(hidden)]
+    pub async fn explain(
+        &self,
+        request: &PageRequest,
+        after: Option<Place>,
+    ) -> Result<Vec<Value>, StoreError> {
+        let mut connection = self.connection().await?;
+        let plans = self.explain_page(&mut connection, request, after).await;
+        Ok(plans.map_err(Failure::during)?)
+    }
+
+    /// Where the page before ended.
+    fn place(
+        &self,
+        request: &PageRequest,
+        question: &[u8],
+    ) -> Result<Option<Place>, InvalidCursor> {
+        let cursor = request.cursor.as_deref();
+        cursor.map(|cursor| cursor::read(&self.vault, question, cursor)).transpose()
     }
 
     /// What a cursor is bound to. A national id stands in it as its blind index.
@@ -189,101 +211,6 @@ impl Store {
         let question =
             (status, times, metadata, texts, person.date_of_birth, social_id, request.order);
         serde_json::to_vec(&question).unwrap_or_default()
-    }
-
-    /// One statement a combination of filters, so that each is planned with the index that fits it; a
-    /// statement with `$1 is null or …` would be planned once, for none.
-    fn statement(
-        &self,
-        request: &PageRequest,
-        after: Option<Place>,
-        view: View,
-    ) -> QueryBuilder<Postgres> {
-        let filter = &request.filter;
-        let answer = match view {
-            View::Masked => "null::bytea",
-            View::WithSecurityAnswer => "security_answer_sealed",
-        };
-        let mut query = QueryBuilder::new("select id, created_at, document::text as document, ");
-        query.push(answer);
-        query.push(" as security_answer_sealed from customers where erased_at is null");
-        if let Some(status) = filter.status {
-            query.push(" and status = ").push_bind(status.as_str());
-        }
-        push_times(&mut query, filter);
-        if !filter.metadata.is_empty() {
-            let pairs = serde_json::to_value(&filter.metadata).unwrap_or(Value::Null);
-            query.push(" and metadata @> ").push_bind(pairs);
-        }
-        self.push_person(&mut query, &filter.person);
-        let (comparison, direction) = match request.order {
-            Order::NewestFirst => (" < (", " desc"),
-            Order::OldestFirst => (" > (", " asc"),
-        };
-        if let Some(Place { at, id }) = after {
-            let created_at = DateTime::from_timestamp_micros(at).unwrap_or_default();
-            query.push(" and (created_at, id)").push(comparison);
-            query.push_bind::<DateTime<Utc>>(created_at).push(", ").push_bind::<Uuid>(id).push(")");
-        }
-        query.push(" order by created_at").push(direction).push(", id").push(direction);
-        query.push(" limit ").push_bind(i64::from(request.limit) + 1);
-        query
-    }
-
-    fn push_person(&self, query: &mut QueryBuilder<Postgres>, person: &Person) {
-        if let Some(email) = &person.email {
-            query.push(" and email_folded = ").push_bind(email.folded());
-        }
-        if let Some(number) = &person.phone_number {
-            query.push(" and phone_number = ").push_bind(number.as_str().to_owned());
-        }
-        push_prefix(query, "first_name_folded", person.first_name.as_ref());
-        push_prefix(query, "last_name_folded", person.last_name.as_ref());
-        if let Some(date) = person.date_of_birth {
-            query.push(" and date_of_birth = ").push_bind(date.date());
-        }
-        if let Some((social_id, country)) = &person.social_id {
-            let index = self.social_id_index(social_id, *country).to_vec();
-            query.push(" and social_id_index = ").push_bind(index);
-        }
-    }
-}
-
-/// A prefix as a range of bytes, which an index serves whatever the plan; `like` with a parameter
-/// would depend on it.
-fn push_prefix(
-    query: &mut QueryBuilder<Postgres>,
-    column: &'static str,
-    prefix: Option<&Text<40>>,
-) {
-    if let Some(prefix) = prefix {
-        let from = fold(prefix.as_str());
-        let to = format!("{from}{}", char::MAX);
-        query.push(" and ").push(column).push(" ~>=~ ").push_bind(from);
-        query.push(" and ").push(column).push(" ~<~ ").push_bind(to);
-    }
-}
-
-fn push_times(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
-    for (condition, time) in [
-        (" and created_at > ", filter.created_after),
-        (" and created_at < ", filter.created_before),
-        (" and updated_at > ", filter.updated_after),
-        (" and updated_at < ", filter.updated_before),
-        // No one is changed before being created: this bound has an index.
-        (" and created_at < ", filter.updated_before),
-    ] {
-        if let Some(time) = time {
-            query.push(condition).push_bind(time);
-        }
-    }
-    if let Some(time) = filter.updated_after {
-        // `updated_at` has no index, so that updates stay cheap; the history tells the same.
-        query.push(
-            " and exists (select from customer_history \
-             where customer_id = customers.id and at > ",
-        );
-        query.push_bind(time).push(")");
     }
 }
 

@@ -13,6 +13,7 @@ pub mod entry;
 mod failure;
 pub mod history;
 pub mod list;
+mod page;
 pub mod read;
 pub mod rotate;
 
@@ -100,7 +101,13 @@ impl Store {
         let options: PgConnectOptions = url.parse().map_err(|_| SetUpError::Url)?;
         let options = options
             .application_name("customer-accounts")
-            .options([("statement_timeout", settings.statement_timeout.as_millis().to_string())])
+            .options([
+                ("statement_timeout", settings.statement_timeout.as_millis().to_string()),
+                // No statement is worth several of the server's processes.
+                ("max_parallel_workers_per_gather", "0".to_owned()),
+                // What is looked up lies in memory or on a solid disk: no reason to read it all.
+                ("random_page_cost", "1.1".to_owned()),
+            ])
             .disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
