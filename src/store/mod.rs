@@ -103,6 +103,8 @@ impl Store {
             .application_name("customer-accounts")
             .options([
                 ("statement_timeout", settings.statement_timeout.as_millis().to_string()),
+                // Notices may quote values, and tell a newcomer of tables that are there already.
+                ("client_min_messages", "warning".to_owned()),
                 // No statement is worth several of the server's processes.
                 ("max_parallel_workers_per_gather", "0".to_owned()),
                 // What is looked up lies in memory or on a solid disk: no reason to read it all.

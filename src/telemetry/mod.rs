@@ -19,10 +19,8 @@ pub struct BadLogLevel;
 /// # Errors
 /// [`BadLogLevel`].
 pub fn start(settings: &Log) -> Result<(), BadLogLevel> {
-    // At trace, the phone library logs the numbers that it cannot read; the database's notices may
-    // quote values, and tell a newcomer of tables that are there already.
-    let directives =
-        format!("{},rlibphonenumber=off,sqlx::postgres::notice=off", settings.log_level);
+    // At trace, the phone library logs the numbers that it cannot read.
+    let directives = format!("{},rlibphonenumber=off", settings.log_level);
     let filter = EnvFilter::builder().parse(directives).map_err(|_| BadLogLevel)?;
     let for_people = match settings.log_format {
         LogFormat::Auto => std::io::stderr().is_terminal(),

@@ -19,6 +19,7 @@ mod draining;
 mod embedded;
 mod erasure;
 mod errors;
+mod explain;
 mod fields;
 mod filters;
 mod history;

@@ -4,6 +4,7 @@ pub mod binary;
 pub mod bodies;
 pub mod cluster;
 pub mod contract;
+pub mod crowd;
 pub mod gate;
 pub mod holder;
 pub mod leaks;
