@@ -10,6 +10,8 @@ use secrecy::SecretString;
 /// The customer-accounts service: Individual Customers over HTTP, stored in Postgres.
 #[derive(Debug, Parser)]
 #[command(name = "customer-accounts", version, about, propagate_version = true)]
+// A flag before the command would be read for `serve` and mean nothing to the command.
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
     /// What to do; `serve` when left out.
     #[command(subcommand)]
@@ -314,6 +316,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_flag_before_a_command_is_refused() {
+        let parse = |arguments: &[&str]| {
+            Arguments::try_parse_from([&["customer-accounts"], arguments].concat()).is_ok()
+        };
+        assert!(parse(&["migrate", "--database-url", "postgres://x"]));
+        assert!(!parse(&["--database-url", "postgres://x", "migrate"]));
+        assert!(!parse(&["--auth-issuer", "https://issuer.example", "token"]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -23,9 +24,12 @@ pub(super) async fn with_store<T>(
     let vault = Arc::new(Vault::of_file(keyring).map_err(|error| Fatal::because(&error))?);
     let embedded = start_embedded(database).await?;
     let worked = async {
-        let store = Store::new(&store_settings(database, embedded.as_ref()), Arc::clone(&vault))
-            .map_err(|error| Fatal::because(&error))?;
-        if !store.is_ready().await.map_err(|error| Fatal::because(&error))? {
+        let mut settings = store_settings(database, embedded.as_ref());
+        // No limit: what a request may not take, the maintenance of a large table may.
+        settings.statement_timeout = Duration::ZERO;
+        let store =
+            Store::new(&settings, Arc::clone(&vault)).map_err(|error| Fatal::because(&error))?;
+        if !store.is_migrated().await.map_err(|error| Fatal::because(&error))? {
             return Err(Fatal("the database is not migrated; run `migrate` first".to_owned()));
         }
         let worked = work(&store, &vault).await;

@@ -23,6 +23,10 @@ use crate::vault::keyring::Keyring;
 /// The keyring that the development mode makes in its data folder.
 const DEVELOPMENT_KEYRING: &str = "keyring.json";
 
+/// How many connections the service may have to the private server, which takes 100 and keeps some
+/// for its superuser and for maintenance.
+const EMBEDDED_CONNECTIONS: u32 = 90;
+
 /// What ends a command; printed with its causes, once, by `main`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -128,6 +132,12 @@ async fn start_embedded(settings: &Database) -> Result<Option<EmbeddedPostgres>,
 fn embedded_options(settings: &Database) -> Result<Option<embedded_postgres::Options>, Fatal> {
     if settings.database_url.is_some() {
         return Ok(None);
+    }
+    if settings.database_max_connections > EMBEDDED_CONNECTIONS {
+        return Err(Fatal(format!(
+            "the private database server has room for {EMBEDDED_CONNECTIONS} connections; lower \
+             DATABASE_MAX_CONNECTIONS, or set DATABASE_URL to a server of your own"
+        )));
     }
     Ok(Some(embedded_postgres::Options {
         data_dir: data_dir(&settings.data)?,

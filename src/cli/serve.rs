@@ -22,7 +22,7 @@ use crate::config::{DEVELOPMENT_SUBJECT, Serve};
 use crate::domain::clock::Clock;
 use crate::domain::{Actor, ActorType, phone};
 use crate::embedded_postgres::EmbeddedPostgres;
-use crate::store::{SetUpError, Store};
+use crate::store::{SetUpError, Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 
 /// How long until the database is looked for again, while it is away at the start.
@@ -222,19 +222,17 @@ async fn accept(
 async fn migrated(store: &Store, by_others: bool) -> Result<(), Fatal> {
     let mut said = false;
     loop {
-        let away = if by_others {
-            match store.is_ready().await {
+        let migrated = if by_others { Ok(()) } else { store.migrate().await };
+        let away = match migrated {
+            Ok(()) => match store.is_ready().await {
                 Ok(true) => return Ok(()),
                 Ok(false) => "it is not migrated yet".to_owned(),
+                Err(error @ StoreError::ForeignKeyring) => return Err(Fatal::because(&error)),
                 Err(error) => error.to_string(),
-            }
-        } else {
-            match store.migrate().await {
-                Ok(()) => return Ok(()),
-                Err(SetUpError::Away(error)) => error.to_string(),
-                Err(error @ (SetUpError::Url | SetUpError::Migration(_))) => {
-                    return Err(Fatal::because(&error));
-                }
+            },
+            Err(SetUpError::Away(error)) => error.to_string(),
+            Err(error @ (SetUpError::Url | SetUpError::Migration(_))) => {
+                return Err(Fatal::because(&error));
             }
         };
         if !said {

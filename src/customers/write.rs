@@ -54,7 +54,10 @@ async fn recorded(
 ) -> Result<Option<Recorded>, Error> {
     let Some(record) = record else { return Ok(None) };
     match store.recorded(id, record).await? {
-        Some(first) if first.request_hash != record.request_hash => Err(Error::KeyReused),
+        Some(first) if first.request_hash != record.request_hash => {
+            // Of an erased customer no document is left, and its keys say nothing but that.
+            Err(if first.document.is_some() { Error::KeyReused } else { Error::Erased })
+        }
         first => Ok(first),
     }
 }

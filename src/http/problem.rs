@@ -268,7 +268,7 @@ impl From<StoreError> for Problem {
                 ProblemCode::DatabaseUnavailable,
                 "the database cannot be reached; whether a write was done can be read later",
             ),
-            StoreError::NotMigrated => {
+            StoreError::NotMigrated | StoreError::ForeignKeyring => {
                 Self::new(ProblemCode::DatabaseUnavailable, "the database is not ready yet")
             }
             StoreError::Overloaded => {

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, FromRow, PgConnection, query_as, query_scalar};
+use sqlx::{Connection, FromRow, PgConnection, query, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::entry::{Action, Link, content_digest, end_hash};
@@ -97,17 +97,43 @@ struct EntryRow {
 }
 
 impl Store {
-    /// How many customers there are, erased ones among them.
+    /// About how many customers there are, erased ones among them: counting would read them all.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn count(&self) -> Result<i64, StoreError> {
         let mut connection = self.connection().await?;
-        let count = query_scalar!(r#"select count(*) as "count!" from customers"#)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(Failure::during)?;
-        Ok(count)
+        let count = query_scalar!(
+            r#"select reltuples::bigint as "count!" from pg_class
+               where oid = 'customers'::regclass"#
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(Failure::during)?;
+        Ok(count.max(0))
+    }
+
+    /// Whether some of the newest histories end as this keyring's key says; true where there are
+    /// none. With another keyring no secret would open, and a keyed create would be done twice.
+    pub(super) async fn is_of_this_keyring(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<bool, Failure> {
+        let ends = query!(
+            "select customers.id, history_entry, history_hash, hash
+             from customers
+             join customer_history on customer_id = id and entry = history_entry
+             where erased_at is null
+             order by created_at desc, id desc
+             limit 5",
+        )
+        .fetch_all(connection)
+        .await
+        .map_err(Failure::during)?;
+        let fits = ends.iter().any(|end| {
+            end.history_hash == end_hash(&self.vault, end.id, end.history_entry, &end.hash)
+        });
+        Ok(ends.is_empty() || fits)
     }
 
     /// Checks the histories of the customers after `after` in the order of ids, a batch of them (or

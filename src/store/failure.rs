@@ -26,6 +26,12 @@ pub enum StoreError {
     /// The database's schema is older than this program.
     #[error("the database is not migrated yet")]
     NotMigrated,
+    /// The database was written with another keyring.
+    #[error(
+        "the database was written with another keyring than the one at hand (KEYRING_FILE), or its \
+         newest histories were altered (`audit verify` tells)"
+    )]
+    ForeignKeyring,
     /// The database refused the statement: a fault of this program.
     #[error("the database refused the statement: {0}")]
     Refused(String),
@@ -83,8 +89,11 @@ fn during(error: sqlx::Error) -> Failure {
             "40001" | "40P01" | "57P03" | "53300" | "25006" => Failure::NotDone(error),
             // query_canceled: the statement took longer than its time
             "57014" => Failure::Other(StoreError::Overloaded),
-            // admin_shutdown, crash_shutdown, statement_completion_unknown
-            "57P01" | "57P02" | "40003" => Failure::Unknown(error),
+            // admin_shutdown, crash_shutdown, database_dropped, idle_session_timeout,
+            // statement_completion_unknown
+            "57P01" | "57P02" | "57P04" | "57P05" | "40003" => Failure::Unknown(error),
+            // disk_full, out_of_memory and other want of resources
+            code if code.starts_with("53") => Failure::Other(StoreError::Overloaded),
             code if code.starts_with("08") => Failure::Unknown(error),
             _ => Failure::Refused(error),
         },

@@ -91,13 +91,13 @@ impl Store {
             r#"select
                    entry, version, action, actor_type, actor_id, at, request_id, changed_secrets,
                    document::text as document, purpose,
-                   (
+                   case when history.document is not null then (
                        select earlier.document::text from customer_history earlier
                        where earlier.customer_id = history.customer_id
                            and earlier.entry < history.entry and earlier.action <> 'revealed'
                        order by earlier.entry desc
                        limit 1
-                   ) as document_before
+                   ) end as document_before
                from customer_history history
                where customer_id = $1 and entry < $2
                order by entry desc

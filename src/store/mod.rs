@@ -82,9 +82,22 @@ pub enum SetUpError {
 /// another instance that applies it.
 async fn apply_migrations(connection: &mut PgConnection) -> Result<(), MigrateError> {
     sqlx::query("set statement_timeout = 0").execute(&mut *connection).await?;
-    let applied = MIGRATIONS.run(&mut *connection).await;
-    sqlx::query("reset statement_timeout").execute(connection).await?;
-    applied
+    MIGRATIONS.run(connection).await
+}
+
+async fn is_migrated(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let table: Option<bool> =
+        sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+            .fetch_one(&mut *connection)
+            .await?;
+    if table != Some(true) {
+        return Ok(false);
+    }
+    let newest: Option<i64> =
+        sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+            .fetch_one(connection)
+            .await?;
+    Ok(newest >= MIGRATIONS.iter().map(|migration| migration.version).max())
 }
 
 impl Store {
@@ -133,14 +146,15 @@ impl Store {
     /// [`SetUpError`].
     pub async fn migrate(&self) -> Result<(), SetUpError> {
         let migrated = match self.acquire().await {
-            Ok(mut connection) => apply_migrations(&mut connection).await,
+            Ok(mut connection) => {
+                // Without a session's state for others: after an error its lock may be held yet.
+                connection.connection.close_on_drop();
+                apply_migrations(&mut connection).await
+            }
             Err(failure) => return Err(failure.into()),
         };
         match migrated {
-            Ok(()) => {
-                self.migrated.store(true, Ordering::Release);
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
                 Err(Failure::during(error).into())
             }
@@ -148,11 +162,11 @@ impl Store {
         }
     }
 
-    /// Whether the database answers and has every migration. What it finds is remembered, so that
-    /// requests are served from then on.
+    /// Whether the database answers, has every migration, and was written with this keyring. What
+    /// it finds is remembered, so that requests are served from then on.
     ///
     /// # Errors
-    /// [`StoreError`] where the database does not answer.
+    /// [`StoreError`] where the database does not answer; [`StoreError::ForeignKeyring`].
     pub async fn is_ready(&self) -> Result<bool, StoreError> {
         let mut retry = Retry::of_broken_connections(&self.pool);
         loop {
@@ -169,25 +183,24 @@ impl Store {
             sqlx::query("select 1").execute(&mut *connection).await.map_err(Failure::during)?;
             return Ok(true);
         }
-        let table = sqlx::query_scalar::<_, Option<bool>>(
-            "select to_regclass('_sqlx_migrations') is not null",
-        )
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(Failure::during)?;
-        if table != Some(true) {
-            return Ok(false);
+        let migrated = is_migrated(&mut connection).await.map_err(Failure::during)?;
+        if migrated && !self.is_of_this_keyring(&mut connection).await? {
+            return Err(StoreError::ForeignKeyring.into());
         }
-        let newest = sqlx::query_scalar::<_, Option<i64>>(
-            "select max(version) from _sqlx_migrations where success",
-        )
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(Failure::during)?;
-        let wanted = MIGRATIONS.iter().map(|migration| migration.version).max();
-        let ready = newest >= wanted;
-        self.migrated.store(ready, Ordering::Release);
-        Ok(ready)
+        self.migrated.store(migrated, Ordering::Release);
+        Ok(migrated)
+    }
+
+    /// Whether the database has every migration; for commands that look into it whatever keyring
+    /// wrote it.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database does not answer.
+    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
+        let mut connection = self.acquire().await?;
+        let migrated = is_migrated(&mut connection).await.map_err(Failure::during)?;
+        self.migrated.store(migrated, Ordering::Release);
+        Ok(migrated)
     }
 
     /// Closes every connection, after the statements under way.

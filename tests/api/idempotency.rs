@@ -361,6 +361,12 @@ async fn the_keys_of_an_erased_customer_are_gone_but_for_that_of_the_erasure() {
         erase("erase").token(other),
         service.delete(customer),
         keyed(service.patch(customer, &json!({})), "another"),
+        // Nor does another body or method make a key say more than that the customer is gone.
+        keyed(service.post("/customers", &with(json!({ "middleName": "Ann" }))), "create"),
+        keyed(service.post("/customers", &json!({})), "create"),
+        keyed(service.patch(customer, &json!({ "middleName": "Eve" })), "patch"),
+        keyed(service.put(customer, &minimal()), "erase"),
+        erase("patch"),
     ] {
         let reply = call.send().await;
         reply.is_problem(410, "erased");

@@ -25,6 +25,7 @@ mod filters;
 mod history;
 mod history_pages;
 mod idempotency;
+mod keyring;
 mod keys;
 mod layout;
 mod list;

@@ -247,6 +247,9 @@ async fn a_sealed_answer_opens_for_its_own_customer_and_field_alone() {
             wanted.is_not_in("the answer", &reply.text);
         }
         assert_eq!(service.get(&thief.path).send().await.json(), thief.body);
+        let page = service.get("/customers").scopes(ALL_SCOPES).send().await.json();
+        assert_eq!(page["data"][0], thief.body, "a page shows what it can, and the rest masked");
+        assert_eq!(page["data"][1]["securityAnswer"], "Barbara Gowdy");
     }
     let read = service.get(&victim.path).scopes(ALL_SCOPES).send().await;
     assert_eq!(read.json()["securityAnswer"], "Barbara Gowdy");

@@ -215,6 +215,7 @@ impl Store {
              wiped as (
                  update customer_history set document = null, purpose = null
                  where customer_id = (select id from customer)
+                     and (document is not null or purpose is not null)
              )
              insert into customer_history (
                  customer_id, entry, version, action, actor_type, actor_id, at, request_id,
