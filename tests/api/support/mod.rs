@@ -109,7 +109,7 @@ impl Service {
         // 2026-06-15T12:00:00.123Z
         let clock = Arc::new(AtomicI64::new(1_781_524_800_123));
         let store = store_with(database.url(), vault);
-        assert!(store.is_ready().await.unwrap(), "the template is migrated");
+        assert!(store.is_migrated().await.unwrap(), "the template is migrated");
         let app = Arc::new(App {
             store,
             verifier: Verifier::development(&KEY, rules()),
