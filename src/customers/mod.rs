@@ -14,7 +14,6 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::{Actor, Version, Violations};
 use crate::store::list::ListError;
-pub use crate::store::list::{Filter, Order, PageRequest};
 pub use crate::store::read::View;
 pub use crate::store::{Store, StoreError};
 use crate::wire::document;

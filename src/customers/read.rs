@@ -4,9 +4,9 @@ use chrono::NaiveDate;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Answer, Error, Filter, Order, PageAnswer, PageRequest, View, page, show, shown};
+use super::{Answer, Error, PageAnswer, View, page, show, shown};
+use crate::domain::criteria::PageRequest;
 use crate::store::Store;
-use crate::store::list::Person;
 use crate::store::read::Found;
 use crate::wire::requests;
 
@@ -48,35 +48,6 @@ pub async fn search(
     today: NaiveDate,
     view: View,
 ) -> Result<PageAnswer, Error> {
-    list(store, &searched(body, today)?, view).await
-}
-
-/// The page that a search asks for.
-///
-/// # Errors
-/// [`Error::Invalid`].
-pub fn searched(body: Value, today: NaiveDate) -> Result<PageRequest, Error> {
-    let search = requests::search(body, today).map_err(Error::Invalid)?;
-    let [created_after, created_before, updated_after, updated_before] = search.times;
-    Ok(PageRequest {
-        filter: Filter {
-            status: search.status,
-            created_after,
-            created_before,
-            updated_after,
-            updated_before,
-            metadata: search.metadata,
-            person: Person {
-                email: search.email,
-                phone_number: search.phone_number,
-                first_name: search.first_name,
-                last_name: search.last_name,
-                date_of_birth: search.date_of_birth,
-                social_id: search.social_id,
-            },
-        },
-        order: if search.oldest_first { Order::OldestFirst } else { Order::NewestFirst },
-        limit: search.limit,
-        cursor: search.cursor,
-    })
+    let request = requests::search(body, today).map_err(Error::Invalid)?;
+    list(store, &request, view).await
 }

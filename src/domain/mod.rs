@@ -8,6 +8,7 @@ pub mod address;
 pub mod birth_date;
 pub mod clock;
 pub mod country;
+pub mod criteria;
 pub mod email;
 pub mod enums;
 pub mod folded;

@@ -10,11 +10,10 @@ use std::sync::Arc;
 
 use super::problem::{Problem, ProblemCode};
 use crate::app::App;
-use crate::customers::{Filter, Order, PageRequest};
 use crate::domain::Violation;
+use crate::domain::criteria::{DEFAULT_LIMIT, Filter, LIMITS, Order, PageRequest};
 use crate::domain::metadata::Metadata;
 use crate::domain::text::Clean;
-use crate::wire::requests::{DEFAULT_LIMIT, LIMITS};
 
 /// The page that the query asks for, and the query without its cursor, for the link to the next.
 pub(super) struct ListQuery {

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::Store;
 use super::cursor::Place;
-use super::list::{Filter, Order, PageRequest, Person};
 use super::read::View;
+use crate::domain::criteria::{Filter, Order, PageRequest, Person};
 use crate::domain::folded::fold;
 use crate::domain::text::Text;
 

@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 use serde_json::Value;
 
-use super::metadata;
+use super::metadata::{self, Empty};
 use super::reader::{Field, ObjectReader, required};
 use crate::domain::address::{
     Address, ContactName, MAX_ADDRESSES, PrimaryClaim, primary_violations,
@@ -78,7 +78,7 @@ fn read(body: Value, context: &Context<'_>, violations: &mut Violations) -> Opti
     let security_question = reader.optional("securityQuestion");
     let security_answer = security_answer(&mut reader, context);
     let addresses = addresses(&mut reader);
-    let metadata = metadata::read(&mut reader);
+    let metadata = metadata::read(&mut reader, Empty::Absent);
     let primary_phone_number = phone(&mut reader);
     let primary_email = email(&mut reader);
     let date_of_birth = date_of_birth(&mut reader, context);

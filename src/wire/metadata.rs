@@ -9,8 +9,17 @@ use crate::domain::metadata::{Metadata, MetadataKey, MetadataValue};
 use crate::domain::text::Clean;
 use crate::domain::{Code, Violation};
 
-/// Reads the member `metadata` of a customer.
-pub(super) fn read(reader: &mut ObjectReader<'_>) -> Field<Metadata> {
+/// What the empty text means as a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Empty {
+    /// That the pair is absent: in a customer.
+    Absent,
+    /// Nothing: in a search, where a criterion that is passed over would find too many.
+    Refused,
+}
+
+/// Reads the member `metadata`.
+pub(super) fn read(reader: &mut ObjectReader<'_>, empty: Empty) -> Field<Metadata> {
     let pairs = match reader.object("metadata") {
         Field::Given(pairs) => pairs,
         Field::Missing => return Field::Missing,
@@ -34,8 +43,13 @@ pub(super) fn read(reader: &mut ObjectReader<'_>) -> Field<Metadata> {
             | Value::Array(_)
             | Value::Object(_) => Err(wrong_type("a string")),
         };
-        // The empty text is absent, here as everywhere.
         let text = text.and_then(|text| text.map(MetadataValue::try_from).transpose());
+        let text = match text {
+            Ok(None) if empty == Empty::Refused => {
+                Err(Violation::new(Code::TooShort, "must have at least 1 character"))
+            }
+            text => text,
+        };
         match (key, text) {
             (Ok(key), Ok(_)) if pairs.contains_key(&key) => violations.push(
                 at,

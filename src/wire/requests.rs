@@ -3,81 +3,55 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
-use super::reader::{Field, ObjectReader, pointer, required, wrong_type};
+use super::metadata::{self, Empty};
+use super::reader::{Field, ObjectReader, required, wrong_type};
 use crate::domain::birth_date::BirthDate;
 use crate::domain::country::Country;
-use crate::domain::email::EmailAddress;
-use crate::domain::enums::Status;
+use crate::domain::criteria::{DEFAULT_LIMIT, Filter, LIMITS, Order, PageRequest, Person};
 use crate::domain::folded::fold;
-use crate::domain::metadata::{Metadata, MetadataKey, MetadataValue};
-use crate::domain::phone::PhoneNumber;
 use crate::domain::secret::{SecurityAnswer, SocialId};
-use crate::domain::text::{Clean, Text};
+use crate::domain::text::Text;
 use crate::domain::{Code, Violation, Violations};
-
-/// How many items a page may have.
-pub const LIMITS: std::ops::RangeInclusive<u32> = 1..=200;
-/// How many items a page has where nothing else is asked.
-pub const DEFAULT_LIMIT: u32 = 50;
-
-/// A search, checked.
-pub struct Search {
-    /// `status`
-    pub status: Option<Status>,
-    /// `createdAfter`, `createdBefore`, `updatedAfter`, `updatedBefore`
-    pub times: [Option<DateTime<Utc>>; 4],
-    /// `metadata`
-    pub metadata: Metadata,
-    /// `email`
-    pub email: Option<EmailAddress>,
-    /// `phoneNumber`
-    pub phone_number: Option<PhoneNumber>,
-    /// `firstName`
-    pub first_name: Option<Text<40>>,
-    /// `lastName`
-    pub last_name: Option<Text<40>>,
-    /// `dateOfBirth`
-    pub date_of_birth: Option<BirthDate>,
-    /// `socialId` with `socialIdCountryCode`
-    pub social_id: Option<(SocialId, Country)>,
-    /// Whether `sort` asks for the oldest first.
-    pub oldest_first: bool,
-    /// `limit`
-    pub limit: u32,
-    /// `cursor`
-    pub cursor: Option<String>,
-}
 
 /// Checks a search.
 ///
 /// # Errors
 /// Every violation.
-pub fn search(body: Value, today: NaiveDate) -> Result<Search, Violations> {
+pub fn search(body: Value, today: NaiveDate) -> Result<PageRequest, Violations> {
     collect(body, |reader| {
         let status = reader.optional("status");
-        let times = ["createdAfter", "createdBefore", "updatedAfter", "updatedBefore"]
-            .map(|member| time(reader, member));
-        let metadata = metadata(reader);
+        let created_after = time(reader, "createdAfter");
+        let created_before = time(reader, "createdBefore");
+        let updated_after = time(reader, "updatedAfter");
+        let updated_before = time(reader, "updatedBefore");
+        let metadata = metadata::read(reader, Empty::Refused);
         let email = reader.optional("email");
         let phone_number = reader.optional("phoneNumber");
         let first_name = prefix(reader, "firstName");
         let last_name = prefix(reader, "lastName");
         let date_of_birth = birth_date(reader, today);
         let social_id = social_id(reader);
-        let oldest_first = oldest_first(reader);
+        let order = order(reader);
         let limit = limit(reader);
         let cursor = cursor(reader);
-        Some(Search {
-            status: status.ok(),
-            times: times.map(Field::ok),
-            metadata: metadata.ok().unwrap_or_default(),
-            email: email.ok(),
-            phone_number: phone_number.ok(),
-            first_name: first_name.ok(),
-            last_name: last_name.ok(),
-            date_of_birth: date_of_birth.ok(),
-            social_id: social_id.ok(),
-            oldest_first: oldest_first.ok()?,
+        Some(PageRequest {
+            filter: Filter {
+                status: status.ok(),
+                created_after: created_after.ok(),
+                created_before: created_before.ok(),
+                updated_after: updated_after.ok(),
+                updated_before: updated_before.ok(),
+                metadata: metadata.ok().unwrap_or_default(),
+                person: Person {
+                    email: email.ok(),
+                    phone_number: phone_number.ok(),
+                    first_name: first_name.ok(),
+                    last_name: last_name.ok(),
+                    date_of_birth: date_of_birth.ok(),
+                    social_id: social_id.ok(),
+                },
+            },
+            order: order.ok()?,
             limit: limit.ok()?,
             cursor: cursor.ok(),
         })
@@ -180,56 +154,18 @@ fn social_id(reader: &mut ObjectReader<'_>) -> Field<(SocialId, Country)> {
     }
 }
 
-fn metadata(reader: &mut ObjectReader<'_>) -> Field<Metadata> {
-    let (members, base, violations) = match reader.object("metadata") {
-        Field::Given(pairs) => pairs.rest(),
-        Field::Missing => return Field::Missing,
-        Field::Broken => return Field::Broken,
-    };
-    let mut pairs = Vec::new();
-    for (name, value) in members {
-        let text = match &value {
-            Value::String(text) => Clean::of(text),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Array(_)
-            | Value::Object(_) => Err(wrong_type("a string")),
-        };
-        let empty = || Violation::new(Code::TooShort, "must have at least 1 character");
-        let key =
-            Clean::of(&name).and_then(|key| key.ok_or_else(empty)).and_then(MetadataKey::try_from);
-        let text = text.and_then(|text| text.ok_or_else(empty)).and_then(MetadataValue::try_from);
-        match (key, text) {
-            (Ok(key), Ok(text)) => pairs.push((key, text)),
-            (key, text) => {
-                for violation in [key.err(), text.err()].into_iter().flatten() {
-                    violations.push(pointer(&base, &name), violation);
-                }
-            }
-        }
-    }
-    match Metadata::of(pairs) {
-        Ok(metadata) => Field::Given(metadata),
-        Err(violation) => {
-            violations.push(base, violation);
-            Field::Broken
-        }
-    }
-}
-
-fn oldest_first(reader: &mut ObjectReader<'_>) -> Field<bool> {
+fn order(reader: &mut ObjectReader<'_>) -> Field<Order> {
     match reader.text("sort") {
         Field::Given(Some(text)) => match text.as_str() {
-            "createdAt" => Field::Given(true),
-            "-createdAt" => Field::Given(false),
+            "createdAt" => Field::Given(Order::OldestFirst),
+            "-createdAt" => Field::Given(Order::NewestFirst),
             _ => {
                 let violation =
                     Violation::new(Code::InvalidValue, "must be createdAt or -createdAt");
                 reader.check("sort", Err(violation))
             }
         },
-        Field::Given(None) | Field::Missing => Field::Given(false),
+        Field::Given(None) | Field::Missing => Field::Given(Order::default()),
         Field::Broken => Field::Broken,
     }
 }

@@ -1,9 +1,11 @@
 //! What lists and searches read of 200,000 customers, and that it is the right ones.
 
-use customer_accounts::customers::{PageRequest, View, read};
+use customer_accounts::customers::View;
+use customer_accounts::domain::criteria::PageRequest;
 use customer_accounts::store::Store;
 use customer_accounts::store::cursor::Place;
 use customer_accounts::vault::keyring::Keyring;
+use customer_accounts::wire::requests;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
@@ -134,7 +136,7 @@ fn asked(shape: &Value, sort: &str, limit: u32) -> PageRequest {
     let mut body = shape.clone();
     body["sort"] = json!(sort);
     body["limit"] = json!(limit);
-    read::searched(body, "2026-06-15".parse().unwrap()).unwrap()
+    requests::search(body, "2026-06-15".parse().unwrap()).unwrap()
 }
 
 /// How many rows of tables a plan read, and why that is too many, if it is.
