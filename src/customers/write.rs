@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Act, Answer, Error, View, show};
+use super::{Act, Answer, Error, StoreError, View, show};
 use crate::domain::Expected;
 use crate::domain::country::Country;
 use crate::domain::enums::Status;
@@ -268,33 +268,36 @@ fn draft(
     {
         email.verified = false;
     }
-    keep_same_secrets(store, base, stored, &mut profile)?;
+    keep_same_secrets(store, base, stored, &mut profile);
     Ok(Draft { profile, audit })
 }
 
 /// Secrets that were sent again as they are stored are kept.
-fn keep_same_secrets(
-    store: &Store,
-    base: &Base,
-    stored: &Value,
-    profile: &mut Profile,
-) -> Result<(), Error> {
+fn keep_same_secrets(store: &Store, base: &Base, stored: &Value, profile: &mut Profile) {
     let country = profile.social_id_country_code.map(Country::alpha3);
     if let Some(Written::Given(given)) = &profile.social_id
         && stored["socialIdCountryCode"].as_str() == country
     {
-        let clear = store.open_social_id(base)?;
+        let clear = opened(base, store.open_social_id(base));
         if clear.is_some_and(|clear| given.same_as(clear.expose_secret())) {
             profile.social_id = Some(Written::Kept);
         }
     }
     if let Some(Written::Given(given)) = &profile.security_answer {
-        let clear = store.open_security_answer(base)?;
+        let clear = opened(base, store.open_security_answer(base));
         if clear.is_some_and(|clear| given.is_exactly(clear.expose_secret())) {
             profile.security_answer = Some(Written::Kept);
         }
     }
-    Ok(())
+}
+
+/// A stored secret to compare a new one with. One that does not open any more is replaced: to send
+/// it anew is how a caller mends it.
+fn opened(base: &Base, secret: Result<Option<SecretString>, StoreError>) -> Option<SecretString> {
+    secret.unwrap_or_else(|error| {
+        tracing::error!(customer = %base.head.id, %error, "a secret that does not open is replaced");
+        None
+    })
 }
 
 /// Who does what is appended.

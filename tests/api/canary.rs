@@ -265,7 +265,6 @@ async fn break_it(caller: &Caller<'_>, path: &str, database: &str) {
         caller.call("POST", &verify).body(answer),
         caller.call("POST", &format!("{path}/social-id/reveal")).body(purpose),
         caller.call("GET", path),
-        caller.call("PATCH", path).body(secrets().to_string()),
     ] {
         caller.refused(call, 500).await;
     }
