@@ -104,7 +104,7 @@ pub async fn create(
     let change = change(Action::Created, deed, &document, &profile, None);
     match store.create(id, &change).await? {
         Appended::Written(version) => {
-            let answer = given_answer(&profile).map(SecretString::from);
+            let answer = given_answer(&profile);
             Ok((id, show(version, document.0, answer.as_ref(), act.view)?))
         }
         Appended::Stale => {
@@ -140,7 +140,7 @@ pub async fn amend(
         }
         let stored: Value = serde_json::from_str(text)?;
         let draft = draft(store, &act, &base, &stored, amendment)?;
-        let answer = match draft.new_answer() {
+        let answer = match given_answer(&draft.profile) {
             answer @ Some(_) => answer,
             None if act.view == View::WithSecurityAnswer => store.open_security_answer(&base)?,
             None => None,
@@ -194,10 +194,6 @@ struct Draft {
 }
 
 impl Draft {
-    fn new_answer(&self) -> Option<SecretString> {
-        given_answer(&self.profile).map(SecretString::from)
-    }
-
     /// The clock may be behind the one that wrote last; time in a customer never runs back.
     fn updated_at(&self, act: &Act<'_>) -> DateTime<Utc> {
         act.at.max(self.audit.updated_at)
@@ -327,9 +323,10 @@ fn change<'a>(
     Change { action, deed, document, social_id, security_answer }
 }
 
-fn given_answer(profile: &Profile) -> Option<String> {
+/// The security answer that a write brings, for its own answer.
+fn given_answer(profile: &Profile) -> Option<SecretString> {
     match &profile.security_answer {
-        Some(Written::Given(answer)) => Some(answer.expose().to_owned()),
+        Some(Written::Given(answer)) => Some(SecretString::from(answer.expose())),
         Some(Written::Kept) | None => None,
     }
 }

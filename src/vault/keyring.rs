@@ -118,13 +118,7 @@ impl Keyring {
     /// Puts the keyring in the place of the file.
     fn replace(&self, path: &Path) -> io::Result<()> {
         let old = fs::metadata(path)?;
-        let aside = path.with_extension(format!("new-{}", std::process::id()));
-        let mut new = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&aside)?;
+        let (aside, mut new) = open_aside(path)?;
         let replaced = (|| {
             new.write_all(self.to_json().as_bytes())?;
             let made = new.metadata()?;
@@ -171,14 +165,7 @@ impl Keyring {
     /// Writes the keyring to a new file that its owner alone can read; an existing one stays.
     fn create(&self, path: &Path) -> Result<(), KeyringError> {
         let file = |source| KeyringError::File { path: path.to_owned(), source };
-        let aside = path.with_extension(format!("new-{}", std::process::id()));
-        let mut new = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&aside)
-            .map_err(file)?;
+        let (aside, mut new) = open_aside(path).map_err(file)?;
         let written = new.write_all(self.to_json().as_bytes()).and_then(|()| new.sync_all());
         // A hard link never replaces what another process put there first.
         let linked = written.and_then(|()| match fs::hard_link(&aside, path) {
@@ -234,6 +221,14 @@ impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Keyring(active {}, keys {:?})", self.active, self.keys.keys())
     }
+}
+
+/// A file beside the keyring's, for its owner alone, to take or be given its place.
+fn open_aside(path: &Path) -> io::Result<(PathBuf, fs::File)> {
+    let aside = path.with_extension(format!("new-{}", std::process::id()));
+    let file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    Ok((aside, file))
 }
 
 fn random() -> Result<Secret, KeyringError> {
