@@ -6,7 +6,7 @@
 //! | [`vault`] | sealing, blind index, derived keys | nothing |
 //! | [`config`] | every setting; nobody else reads the environment | `domain` |
 //! | [`wire`] | JSON in and out | `domain` |
-//! | [`auth`] | bearer token to actor and scopes | `domain` |
+//! | [`auth`] | bearer token to actor and scopes | `domain`, `telemetry` |
 //! | [`store`] | rows, statements, cursors, retries; seals and opens | `domain`, `telemetry`, `vault` |
 //! | [`customers`] | the operations | `domain`, `wire`, `store`, `vault` |
 //! | [`app`] | what a request needs | `auth`, `config`, `store`, `telemetry`, `vault`, `domain` |

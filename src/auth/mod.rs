@@ -2,6 +2,7 @@
 //!
 //! [`token`] checks a token. Its key comes from `jwks`, which holds the issuer's keys; `key_cache`
 //! decides when they are fetched, [`key_source`] fetches them, `key` takes or refuses each one.
+//! `token_cache` spares a token that comes again its signature.
 //! [`development`] signs tokens where no issuer is set. What a scope opens is decided by the
 //! routes, not here.
 
@@ -12,6 +13,7 @@ mod key_cache;
 pub mod key_source;
 pub mod scope;
 pub mod token;
+mod token_cache;
 
 #[cfg(test)]
 mod tests;

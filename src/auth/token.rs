@@ -4,7 +4,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::Validation;
@@ -17,6 +17,7 @@ use super::development::{DEVELOPMENT_ISSUER, DevelopmentKey};
 use super::jwks::IssuerKeys;
 use super::key::{Algorithm, KeySet, VerifyingKey};
 use super::key_source::{FetchError, KeySource};
+use super::token_cache::{self, TokenCache, TokenHash, Verified};
 use super::{Principal, Scopes};
 use crate::domain::Actor;
 
@@ -142,6 +143,21 @@ pub struct Verifier(Arc<Parts>);
 struct Parts {
     keys: Keys,
     rules: TokenRules,
+    verified: TokenCache,
+}
+
+impl Parts {
+    async fn key(
+        &self,
+        algorithm: Algorithm,
+        id: Option<&str>,
+        now: Instant,
+    ) -> Result<Arc<VerifyingKey>, VerifyError> {
+        match &self.keys {
+            Keys::Development(keys) => Ok(keys.find(algorithm, id)?),
+            Keys::Issuer(keys) => keys.find(algorithm, id, now).await,
+        }
+    }
 }
 
 enum Keys {
@@ -154,14 +170,18 @@ impl Verifier {
     /// A verifier of the tokens that `key` signs.
     #[must_use]
     pub fn development(key: &DevelopmentKey, rules: TokenRules) -> Self {
-        Self(Arc::new(Parts { keys: Keys::Development(key.key_set()), rules }))
+        Self::of(Keys::Development(key.key_set()), rules)
     }
 
     /// A verifier of an issuer's tokens. The keys are fetched at the first token, so this neither
     /// waits for the issuer nor fails where it is away.
     #[must_use]
     pub fn from_issuer(source: KeySource, rules: TokenRules) -> Self {
-        Self(Arc::new(Parts { keys: Keys::Issuer(Arc::new(IssuerKeys::new(source))), rules }))
+        Self::of(Keys::Issuer(Arc::new(IssuerKeys::new(source))), rules)
+    }
+
+    fn of(keys: Keys, rules: TokenRules) -> Self {
+        Self(Arc::new(Parts { keys, rules, verified: TokenCache::new() }))
     }
 
     /// Who calls with this token (without the word `Bearer`), and what they may do.
@@ -182,18 +202,42 @@ impl Verifier {
         token: &str,
         now: Instant,
     ) -> Result<Principal, VerifyError> {
-        let Parts { keys, rules } = &*self.0;
+        if token.len() > MAX_TOKEN {
+            return Err(TokenError::Malformed.into());
+        }
+        let parts = &*self.0;
+        let hash = TokenHash::of(token);
+        if let Some(known) = parts.verified.find(&hash, now) {
+            // A token falls with its key, so the key is looked for each time.
+            let key = parts.key(known.algorithm, known.key_id.as_deref(), now).await?;
+            if Arc::ptr_eq(&key, &known.key) {
+                TokenCache::count(true);
+                return Ok(known.principal);
+            }
+        }
+        TokenCache::count(false);
         let header = Header::read(token)?;
         let algorithm = header.algorithm()?;
-        let key_id = header.kid.as_deref();
-        let key = match keys {
-            Keys::Development(keys) => keys.find(algorithm, key_id)?,
-            Keys::Issuer(keys) => keys.find(algorithm, key_id, now).await?,
-        };
-        // A cache of verified tokens belongs right here: after the key was found, so that a token
-        // falls with its key, and in place of the costly signature below.
-        let claims = signed_claims(token, &key, rules)?;
-        Ok(principal(&claims, rules)?)
+        let key = parts.key(algorithm, header.kid.as_deref(), now).await?;
+        let claims = signed_claims(token, &key, &parts.rules)?;
+        let principal = principal(&claims, &parts.rules)?;
+        let until = now + time_left(&claims).min(token_cache::MAX_AGE);
+        let key_id = header.kid.map(Arc::from);
+        let verified = Verified { principal: principal.clone(), algorithm, key_id, key, until };
+        parts.verified.keep(hash, verified);
+        Ok(principal)
+    }
+
+    /// How many verified tokens are held.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.0.verified.len()
+    }
+
+    /// Until when a token is held.
+    #[cfg(test)]
+    pub(super) fn held_until(&self, token: &str) -> Option<Instant> {
+        self.0.verified.until(&TokenHash::of(token))
     }
 }
 
@@ -209,9 +253,6 @@ struct Header {
 
 impl Header {
     fn read(token: &str) -> Result<Self, TokenError> {
-        if token.len() > MAX_TOKEN {
-            return Err(TokenError::Malformed);
-        }
         let (header, _) = token.split_once('.').ok_or(TokenError::Malformed)?;
         let header = BASE64_URL_SAFE_NO_PAD.decode(header).map_err(|_| TokenError::Malformed)?;
         serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)
@@ -255,6 +296,19 @@ fn signed_claims(
         Some(Value::String(_)) => Ok(claims),
         _ => Err(TokenError::WrongIssuer),
     }
+}
+
+/// For how long a token that holds now goes on to hold, by the rule that the library applies.
+fn time_left(claims: &Map<String, Value>) -> Duration {
+    let expiry = claims.get("exp").and_then(Value::as_f64).unwrap_or_default();
+    let now = jsonwebtoken::get_current_timestamp();
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are exact in an f64")]
+    let left = expiry + LEEWAY as f64 - now as f64;
+    Duration::try_from_secs_f64(left).unwrap_or(if left > 0.0 {
+        Duration::MAX
+    } else {
+        Duration::ZERO
+    })
 }
 
 /// The library's refusal in our words.

@@ -19,12 +19,20 @@ pub const WRITES: &str = "customer_writes_total";
 pub const POOL: &str = "database_connections";
 /// How long statements waited for a connection.
 pub const POOL_WAIT_SECONDS: &str = "database_connection_wait_seconds";
+/// Tokens looked up among the verified ones, by `outcome`: `hit` or `miss`.
+pub const TOKEN_CACHE_LOOKUPS: &str = "token_cache_lookups_total";
+/// How many requests one statement served, by `statement`: `read`, `create` or `append`.
+pub const BATCH_SIZE: &str = "database_batch_size";
+/// Requests that wait for their statement, by `statement`.
+pub const QUEUE_LENGTH: &str = "database_queue_length";
 /// 1, with the `version` of the program.
 pub const BUILD_INFO: &str = "customer_accounts_build_info";
 
 /// From a read out of the cache to a statement at its limit.
 const BUCKETS: [f64; 14] =
     [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+/// From a request alone to the largest batch that the settings allow.
+const BATCHES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
 /// How often samples are taken into the histograms while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -42,12 +50,14 @@ impl Metrics {
     }
 
     fn install() -> Self {
-        let names = [REQUEST_SECONDS, POOL_WAIT_SECONDS];
-        let builder = names.into_iter().fold(PrometheusBuilder::new(), |builder, name| {
-            let matcher = Matcher::Full(name.to_owned());
-            // Buckets are refused only where there are none.
-            builder.set_buckets_for_metric(matcher, &BUCKETS).unwrap_or_default()
-        });
+        let buckets: [(_, &[f64]); 3] =
+            [(REQUEST_SECONDS, &BUCKETS), (POOL_WAIT_SECONDS, &BUCKETS), (BATCH_SIZE, &BATCHES)];
+        let builder =
+            buckets.into_iter().fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
+                let matcher = Matcher::Full(name.to_owned());
+                // Buckets are refused only where there are none.
+                builder.set_buckets_for_metric(matcher, buckets).unwrap_or_default()
+            });
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         if metrics::set_global_recorder(recorder).is_err() {
@@ -63,6 +73,9 @@ impl Metrics {
             Unit::Seconds,
             "How long statements waited for a connection."
         );
+        describe_counter!(TOKEN_CACHE_LOOKUPS, "Tokens looked up among the verified ones.");
+        describe_histogram!(BATCH_SIZE, "How many requests one statement served.");
+        describe_gauge!(QUEUE_LENGTH, "Requests that wait for their statement.");
         describe_gauge!(BUILD_INFO, "The program's version.");
         gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         Self(handle)

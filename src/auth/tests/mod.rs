@@ -1,5 +1,6 @@
 //! Real keys, real tokens, and an issuer on a loopback socket.
 
+mod caching;
 mod development;
 mod fetching;
 mod issuer;
