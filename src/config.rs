@@ -87,9 +87,18 @@ pub struct Database {
     /// out, the service runs a private server of its own in the data folder.
     #[arg(long, env, hide_env_values = true, value_parser = secret, value_name = "URL")]
     pub database_url: Option<SecretString>,
-    /// Most database connections held at once.
-    #[arg(long, env, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
+    /// Most database connections held at once, those for joined statements among them.
+    #[arg(long, env, default_value_t = 16, value_parser = clap::value_parser!(u32).range(4..=1000), value_name = "N")]
     pub database_max_connections: u32,
+    /// Connections for each kind of joined statement: reads by id, creations, changes.
+    #[arg(long, env, default_value_t = default_lanes(), value_parser = clap::value_parser!(u32).range(1..=100), value_name = "N")]
+    pub database_lanes: u32,
+    /// Most requests that one joined statement serves.
+    #[arg(long, env, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
+    pub database_max_batch: u32,
+    /// Most requests that wait for one kind of joined statement; further ones are answered 503 at once.
+    #[arg(long, env, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    pub database_max_queue: u32,
     /// Longest wait for a database connection (503 after it).
     #[arg(long, env, default_value = "3s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub database_acquire_timeout: Duration,
@@ -296,6 +305,12 @@ pub struct KeysRotate {
     /// Where the secrets are.
     #[command(flatten)]
     pub maintenance: Maintenance,
+}
+
+/// One lane keeps two cores busy, which client and database share with it.
+fn default_lanes() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores.div_ceil(4)).unwrap_or(1).min(4)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a fallible parser")]

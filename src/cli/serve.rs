@@ -231,7 +231,11 @@ async fn migrated(store: &Store, by_others: bool) -> Result<(), Fatal> {
                 Err(error) => error.to_string(),
             },
             Err(SetUpError::Away(error)) => error.to_string(),
-            Err(error @ (SetUpError::Url | SetUpError::Migration(_))) => {
+            Err(
+                error @ (SetUpError::Url
+                | SetUpError::FewConnections { .. }
+                | SetUpError::Migration(_)),
+            ) => {
                 return Err(Fatal::because(&error));
             }
         };

@@ -1,20 +1,27 @@
 //! The one way to write: append an entry to a customer's history, with all that changes, in one
-//! statement or not at all. The statements themselves stand in [`statements`].
+//! statement or not at all. The statements themselves stand in [`joined`], for what many requests do
+//! at once, and in [`statements`].
 
+mod joined;
 mod statements;
+
+use std::sync::Arc;
 
 use metrics::counter;
 use uuid::Uuid;
 
+use super::batch::{Batches, Statement};
 use super::columns::Columns;
 use super::entry::{Action, Deed, Head, Link, content_digest, end_hash};
-use super::failure::Failure;
+use super::failure::{Attempt, Failure};
 use super::{Store, StoreError};
 use crate::domain::country::Country;
 use crate::domain::secret::{SecurityAnswer, SocialId};
 use crate::domain::{Version, text::Text};
 use crate::telemetry::metrics::WRITES;
 use crate::vault::{Digest, Field, Purpose};
+use joined::NewVersion;
+pub(super) use joined::{Append, Create};
 
 /// A version to append.
 #[derive(Debug)]
@@ -97,9 +104,7 @@ impl Store {
     /// after which it may.
     pub async fn create(&self, id: Uuid, change: &Change<'_>) -> Result<Appended, StoreError> {
         let head = Head { id, version: 0, entry: 0, end_hash: Vec::new() };
-        let row = self.row(id, change)?;
-        let entry = self.version_entry(&head, change);
-        self.settled(&entry, || self.try_create(&entry, change, &row)).await
+        self.append_joined(&self.creates, &head, change).await
     }
 
     /// Appends a version to the one that `head` names.
@@ -107,9 +112,27 @@ impl Store {
     /// # Errors
     /// As [`Store::create`].
     pub async fn append(&self, head: &Head, change: &Change<'_>) -> Result<Appended, StoreError> {
+        self.append_joined(&self.appends, head, change).await
+    }
+
+    async fn append_joined<S>(
+        &self,
+        batches: &Batches<S>,
+        head: &Head,
+        change: &Change<'_>,
+    ) -> Result<Appended, StoreError>
+    where
+        S: Statement<Item = Arc<NewVersion>, Outcome = bool>,
+    {
         let row = self.row(head.id, change)?;
         let entry = self.version_entry(head, change);
-        self.settled(&entry, || self.try_append(head, &entry, change, &row)).await
+        let version = Arc::new(NewVersion::of(head, change, row, &entry));
+        self.settled(&entry, |attempt| {
+            let written = self.joined(batches, attempt, Arc::clone(&version));
+            let entry = &entry;
+            async move { Ok(entry.outcome(u64::from(written.await?))) }
+        })
+        .await
     }
 
     /// Appends the entry that the national id was shown, and why. The version stays.
@@ -125,7 +148,7 @@ impl Store {
         let purpose = purpose.as_str();
         let entry =
             self.entry(head, head.version, Action::Revealed, deed, Vec::new(), None, Some(purpose));
-        self.settled(&entry, || self.try_reveal(head, &entry, purpose)).await
+        self.settled(&entry, |_| self.try_reveal(head, &entry, purpose)).await
     }
 
     /// Erases a customer: in the entry's own statement the personal data leave its row and every
@@ -136,7 +159,7 @@ impl Store {
     pub async fn erase(&self, head: &Head, deed: Deed<'_>) -> Result<Appended, StoreError> {
         let entry =
             self.entry(head, head.version + 1, Action::Erased, deed, Vec::new(), None, None);
-        self.settled(&entry, || self.try_erase(head, &entry)).await
+        self.settled(&entry, |_| self.try_erase(head, &entry)).await
     }
 
     /// Tries a statement until it is known what became of it. An attempt whose connection broke
@@ -144,12 +167,12 @@ impl Store {
     async fn settled<F: Future<Output = Result<Appended, Failure>>>(
         &self,
         entry: &Entry<'_>,
-        attempt: impl Fn() -> F,
+        attempt: impl Fn(Attempt) -> F,
     ) -> Result<Appended, StoreError> {
         let mut retry = self.retry();
         let mut perhaps_done = false;
         loop {
-            let outcome = match attempt().await {
+            let outcome = match attempt(retry.attempt()).await {
                 Ok(Appended::Stale) if perhaps_done => self.stands(entry).await,
                 outcome => outcome,
             };
@@ -161,7 +184,7 @@ impl Store {
                     return Ok(appended);
                 }
                 Err(failure) => {
-                    perhaps_done |= matches!(failure, Failure::Unknown(_));
+                    perhaps_done |= failure.perhaps_done();
                     retry.after(failure).await.map_err(|error| match error {
                         // "Try again" would be wrong advice for what may have been done.
                         StoreError::Overloaded if perhaps_done => {

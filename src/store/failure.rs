@@ -50,6 +50,11 @@ pub(super) enum Failure {
     NotDone(sqlx::Error),
     /// The connection broke after the statement had left: it may have been done.
     Unknown(sqlx::Error),
+    /// The statement that served this request and others failed as a whole.
+    Neighbour {
+        /// Whether it may have been done.
+        perhaps_done: bool,
+    },
     /// The database answered no.
     Refused(sqlx::Error),
     /// The schema is not there yet.
@@ -72,10 +77,15 @@ impl Failure {
         during(error)
     }
 
+    /// Whether the statement may have been done.
+    pub(super) fn perhaps_done(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::Neighbour { perhaps_done: true })
+    }
+
     /// Whether the same may succeed later without anyone's doing.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::NotDone(_) | Self::Unknown(_) => true,
+            Self::NotDone(_) | Self::Unknown(_) | Self::Neighbour { .. } => true,
             Self::NotMigrated | Self::Refused(_) | Self::Other(_) => false,
         }
     }
@@ -85,8 +95,8 @@ fn during(error: sqlx::Error) -> Failure {
     match &error {
         sqlx::Error::Database(database) => match code(database.as_ref()).as_str() {
             // serialization_failure, deadlock_detected, cannot_connect_now, too_many_connections,
-            // read_only_sql_transaction (a standby that is about to be promoted)
-            "40001" | "40P01" | "57P03" | "53300" | "25006" => Failure::NotDone(error),
+            // read_only_sql_transaction (a standby that is about to be promoted), lock_not_available
+            "40001" | "40P01" | "57P03" | "53300" | "25006" | "55P03" => Failure::NotDone(error),
             // query_canceled: the statement took longer than its time
             "57014" => Failure::Other(StoreError::Overloaded),
             // admin_shutdown, crash_shutdown, database_dropped, idle_session_timeout,
@@ -131,6 +141,7 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::NotDone(error) | Failure::Unknown(error) => Self::Away(describe(&error)),
+            Failure::Neighbour { .. } => Self::Away("a joined statement failed".to_owned()),
             Failure::Refused(error) => Self::Refused(describe(&error)),
             Failure::NotMigrated => Self::NotMigrated,
             Failure::Other(error) => error,
@@ -151,6 +162,16 @@ pub(super) struct Retry {
     /// How many connections may turn out to have died while idle, as all do when the server starts
     /// again. They say nothing of it, so the next attempt needs no pause.
     idle: usize,
+    next: Attempt,
+}
+
+/// How a request tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// Together with whoever else asks.
+    Joined,
+    /// Alone, after that failed.
+    Alone,
 }
 
 impl Retry {
@@ -159,6 +180,7 @@ impl Retry {
             until: Instant::now() + PATIENCE,
             pause: FIRST_PAUSE,
             idle: pool.options().get_max_connections() as usize,
+            next: Attempt::Joined,
         }
     }
 
@@ -167,8 +189,17 @@ impl Retry {
         Self { until: Instant::now(), ..Self::start(pool) }
     }
 
+    /// The attempt to make now.
+    pub(super) fn attempt(&self) -> Attempt {
+        self.next
+    }
+
     /// Waits before the next attempt; the failure itself where there is to be none.
     pub(super) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
+        self.next = Attempt::Alone;
+        if matches!(failure, Failure::Neighbour { .. }) {
+            return Ok(());
+        }
         if matches!(failure, Failure::Unknown(_)) && self.idle > 0 {
             self.idle -= 1;
             return Ok(());

@@ -7,6 +7,7 @@
 pub mod answers;
 pub mod append;
 pub mod audit;
+mod batch;
 mod columns;
 pub mod cursor;
 pub mod entry;
@@ -33,8 +34,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::telemetry::metrics::{POOL, POOL_WAIT_SECONDS};
 use crate::vault::Vault;
+use append::{Append, Create};
+pub use batch::Joining;
+use batch::{Batches, Statement};
 pub use failure::StoreError;
-use failure::{Failure, Retry};
+use failure::{Attempt, Failure, Retry};
+use read::Read;
 
 /// The migrations, compiled in.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -44,18 +49,23 @@ pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 pub struct Settings {
     /// `postgres://…`; may hold a password, so it never prints itself.
     pub url: SecretString,
-    /// Most connections held at once.
+    /// Most connections held at once; [`Joining::connections`] of them are for joined statements.
     pub max_connections: u32,
     /// Longest wait for a free or new connection.
     pub acquire_timeout: Duration,
     /// Longest time the server works on one statement.
     pub statement_timeout: Duration,
+    /// How requests share statements.
+    pub joining: Joining,
 }
 
 /// The customers.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    reads: Batches<Read>,
+    creates: Batches<Create>,
+    appends: Batches<Append>,
     /// One for each connection that the pool may hold: who waits for one waits for other requests,
     /// and who then waits for the pool waits for the database.
     slots: Arc<Semaphore>,
@@ -70,6 +80,14 @@ pub enum SetUpError {
     /// The URL is not one.
     #[error("DATABASE_URL is not a postgres:// URL")]
     Url,
+    /// All connections would be for joined statements.
+    #[error(
+        "DATABASE_MAX_CONNECTIONS must be more than the {joined} connections for joined statements"
+    )]
+    FewConnections {
+        /// How many those are.
+        joined: u32,
+    },
     /// The database cannot be reached now; it may be later.
     #[error("the database cannot be reached: {0}")]
     Away(StoreError),
@@ -124,16 +142,22 @@ impl Store {
                 ("random_page_cost", "1.1".to_owned()),
             ])
             .disable_statement_logging();
+        let joined = settings.joining.connections();
+        let pooled = settings.max_connections.checked_sub(joined).filter(|pooled| *pooled > 0);
+        let pooled = pooled.ok_or(SetUpError::FewConnections { joined })?;
         let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections)
+            .max_connections(pooled)
             .acquire_timeout(settings.acquire_timeout)
             // A ping would cost each request a round trip; a dead connection shows itself, and the
             // request is tried again on another.
             .test_before_acquire(false)
-            .connect_lazy_with(options);
+            .connect_lazy_with(options.clone());
         Ok(Self {
             pool,
-            slots: Arc::new(Semaphore::new(settings.max_connections as usize)),
+            reads: Batches::new(&options, settings),
+            creates: Batches::new(&options, settings),
+            appends: Batches::new(&options, settings),
+            slots: Arc::new(Semaphore::new(pooled as usize)),
             acquire_timeout: settings.acquire_timeout,
             vault,
             migrated: Arc::new(AtomicBool::new(false)),
@@ -205,7 +229,28 @@ impl Store {
 
     /// Closes every connection, after the statements under way.
     pub async fn close(&self) {
+        self.reads.close().await;
+        self.creates.close().await;
+        self.appends.close().await;
         self.pool.close().await;
+    }
+
+    /// Runs a statement for one request.
+    async fn joined<S: Statement>(
+        &self,
+        batches: &Batches<S>,
+        attempt: Attempt,
+        item: S::Item,
+    ) -> Result<S::Outcome, Failure> {
+        match attempt {
+            Attempt::Joined if !self.migrated.load(Ordering::Acquire) => Err(Failure::NotMigrated),
+            Attempt::Joined => batches.ask(item).await,
+            Attempt::Alone => {
+                let mut connection = self.connection().await?;
+                let mut outcomes = S::run(&mut connection, &[item]).await?;
+                outcomes.pop().ok_or_else(|| StoreError::Corrupt("no outcome".to_owned()).into())
+            }
+        }
     }
 
     /// A connection for one statement.
@@ -240,9 +285,13 @@ impl Store {
 
     /// Measures what is asked rather than counted: how many connections there are.
     pub fn measure(&self) {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        gauge!(POOL, "state" => "idle").set(idle);
-        gauge!(POOL, "state" => "busy").set(self.pool.size().saturating_sub(idle));
+        let lanes = [self.reads.measure(), self.creates.measure(), self.appends.measure()];
+        let pooled = (self.pool.num_idle(), self.pool.size() as usize - self.pool.num_idle());
+        let (idle, busy) = lanes
+            .into_iter()
+            .fold(pooled, |(idle, busy), lane| (idle + lane.idle, busy + lane.busy));
+        gauge!(POOL, "state" => "idle").set(u32::try_from(idle).unwrap_or(u32::MAX));
+        gauge!(POOL, "state" => "busy").set(u32::try_from(busy).unwrap_or(u32::MAX));
     }
 }
 

@@ -1,9 +1,12 @@
-//! Reads by id: one `select` of the stored document.
+//! Reads by id: one `select` of the stored document, shared by all who ask meanwhile.
+
+use std::collections::HashMap;
 
 use secrecy::SecretString;
-use sqlx::query;
+use sqlx::{PgConnection, query};
 use uuid::Uuid;
 
+use super::batch::Statement;
 use super::entry::Head;
 use super::failure::Failure;
 use super::{Store, StoreError};
@@ -45,6 +48,7 @@ pub enum View {
 }
 
 /// A customer as a write needs it.
+#[derive(Clone)]
 pub struct Base {
     /// The newest entry of its history.
     pub head: Head,
@@ -54,46 +58,73 @@ pub struct Base {
     pub(super) security_answer_sealed: Option<Vec<u8>>,
 }
 
+/// Reads by id: one statement for all that are asked for.
+pub(super) struct Read;
+
+impl Statement for Read {
+    const NAME: &'static str = "read";
+    const SHARES: bool = true;
+    type Item = Uuid;
+    type Outcome = Option<Base>;
+
+    fn customer(id: &Uuid) -> Uuid {
+        *id
+    }
+
+    async fn run(
+        connection: &mut PgConnection,
+        ids: &[Uuid],
+    ) -> Result<Vec<Option<Base>>, Failure> {
+        let rows = query!(
+            "select id, version, document::text, social_id_sealed, security_answer_sealed,
+                    history_entry, history_hash
+             from customers where id = any($1)",
+            ids,
+        )
+        .fetch_all(connection)
+        .await
+        .map_err(Failure::during)?;
+        let mut found: HashMap<Uuid, Base> = rows
+            .into_iter()
+            .map(|row| {
+                let base = Base {
+                    head: Head {
+                        id: row.id,
+                        version: row.version,
+                        entry: row.history_entry,
+                        end_hash: row.history_hash,
+                    },
+                    document: row.document,
+                    social_id_sealed: row.social_id_sealed,
+                    security_answer_sealed: row.security_answer_sealed,
+                };
+                (row.id, base)
+            })
+            .collect();
+        let outcomes = ids.iter().enumerate().map(|(index, id)| {
+            if ids[index + 1..].contains(id) { found.get(id).cloned() } else { found.remove(id) }
+        });
+        Ok(outcomes.collect())
+    }
+}
+
 impl Store {
     /// Finds a customer.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, id: Uuid, view: View) -> Result<Option<Found>, StoreError> {
-        let mut retry = self.retry();
-        loop {
-            match self.try_find(id, view).await {
-                Ok(found) => return Ok(found),
-                Err(failure) => retry.after(failure).await?,
-            }
-        }
-    }
-
-    async fn try_find(&self, id: Uuid, view: View) -> Result<Option<Found>, Failure> {
-        let mut connection = self.connection().await?;
-        let row = match view {
-            View::Masked => query!(
-                r#"select version, document::text, null::bytea as security_answer_sealed
-                   from customers where id = $1"#,
-                id,
-            )
-            .fetch_optional(&mut *connection)
-            .await
-            .map(|row| row.map(|row| (row.version, row.document, row.security_answer_sealed))),
-            View::WithSecurityAnswer => query!(
-                "select version, document::text, security_answer_sealed
-                 from customers where id = $1",
-                id,
-            )
-            .fetch_optional(&mut *connection)
-            .await
-            .map(|row| row.map(|row| (row.version, row.document, row.security_answer_sealed))),
-        }
-        .map_err(Failure::during)?;
-        let Some((version, document, sealed)) = row else { return Ok(None) };
+        let Some(Base { head, document, security_answer_sealed, .. }) = self.base(id).await? else {
+            return Ok(None);
+        };
         let Some(document) = document else { return Ok(Some(Found::Erased)) };
-        let security_answer = self.open(id, Field::SecurityAnswer, sealed.as_deref())?;
-        Ok(Some(Found::Current(Current { version, document, security_answer })))
+        let security_answer = match view {
+            View::Masked => None,
+            View::WithSecurityAnswer => {
+                self.open(id, Field::SecurityAnswer, security_answer_sealed.as_deref())?
+            }
+        };
+        Ok(Some(Found::Current(Current { version: head.version, document, security_answer })))
     }
 
     /// Finds a customer to write on: its document, its secrets still sealed, its history's head.
@@ -103,35 +134,11 @@ impl Store {
     pub async fn base(&self, id: Uuid) -> Result<Option<Base>, StoreError> {
         let mut retry = self.retry();
         loop {
-            match self.try_base(id).await {
+            match self.joined(&self.reads, retry.attempt(), id).await {
                 Ok(base) => return Ok(base),
                 Err(failure) => retry.after(failure).await?,
             }
         }
-    }
-
-    async fn try_base(&self, id: Uuid) -> Result<Option<Base>, Failure> {
-        let mut connection = self.connection().await?;
-        let row = query!(
-            "select version, document::text, social_id_sealed, security_answer_sealed,
-                    history_entry, history_hash
-             from customers where id = $1",
-            id,
-        )
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(Failure::during)?;
-        Ok(row.map(|row| Base {
-            head: Head {
-                id,
-                version: row.version,
-                entry: row.history_entry,
-                end_hash: row.history_hash,
-            },
-            document: row.document,
-            social_id_sealed: row.social_id_sealed,
-            security_answer_sealed: row.security_answer_sealed,
-        }))
     }
 
     /// The stored national id in clear text.

@@ -113,11 +113,18 @@ async fn end(past: &mut PgConnection, backends: &[i32]) {
     .await;
 }
 
+/// Waits until the statement waits that a request tries alone: the joined one that came before it
+/// has given the lock up.
+async fn waits_alone(past: &mut PgConnection) -> Vec<i32> {
+    let joined = waiting(past, 1, &[]).await;
+    waiting(past, 1, &joined).await
+}
+
 /// Ends the connection of the statement that waits, and sees the service try it again.
 async fn cut_while_it_waits(past: &mut PgConnection) {
-    let first = waiting(past, 1, &[]).await;
-    end(past, &first).await;
-    waiting(past, 1, &first).await;
+    let cut = waits_alone(past).await;
+    end(past, &cut).await;
+    waiting(past, 1, &cut).await;
 }
 
 #[tokio::test]
@@ -184,14 +191,11 @@ async fn a_write_that_is_cut_for_good_while_it_waits_is_not_done_and_not_said_to
 
 #[tokio::test]
 async fn a_create_whose_answer_is_lost_is_found_done_and_not_done_again() {
-    // The one connection has the statement prepared, so that what waits is its execution.
-    let mut bench = Bench::start(&[("DATABASE_MAX_CONNECTIONS", "1")]).await;
+    // The first prepares the statement, so that the second is sent and done before any answer.
+    let mut bench = Bench::start(&[]).await;
     bench.create().await;
-    let lock = bench.lock("lock table customers in exclusive mode").await;
+    bench.gate.withhold_answers();
     let (created, ()) = tokio::join!(post(&bench.service, &bench.token), async {
-        waiting(&mut bench.past, 1, &[]).await;
-        bench.gate.withhold_answers();
-        lock.release().await;
         let done = async || stored(&mut bench.past).await == (2, 2);
         eventually("the customer is stored", done).await;
         bench.gate.shut().await;
@@ -211,7 +215,7 @@ async fn a_patch_whose_answer_is_lost_is_found_done_and_not_done_again() {
     let lock = bench.lock("select from customers for update").await;
     let change = json!({ "middleName": "Jane" });
     let (patched, ()) = tokio::join!(patch(&bench.service, &bench.token, &path, &change), async {
-        waiting(&mut bench.past, 1, &[]).await;
+        waits_alone(&mut bench.past).await;
         bench.gate.withhold_answers();
         lock.release().await;
         let done = async || stored(&mut bench.past).await == (1, 2);
@@ -233,7 +237,7 @@ async fn a_write_whose_fate_cannot_be_asked_after_is_not_called_done() {
     let lock = bench.lock("select from customers for update").await;
     let change = json!({ "middleName": "Jane" });
     let (patched, ()) = tokio::join!(patch(&bench.service, &bench.token, &path, &change), async {
-        waiting(&mut bench.past, 1, &[]).await;
+        waits_alone(&mut bench.past).await;
         bench.gate.withhold_answers();
         lock.release().await;
         let done = async || stored(&mut bench.past).await == (1, 2);
@@ -273,27 +277,41 @@ async fn a_write_that_the_database_takes_too_long_for_is_an_overload_and_not_don
     bench.ends().await;
 }
 
+/// The service's backends.
+const BACKENDS: &str = "select pid from pg_stat_activity where datname = current_database() \
+     and application_name = 'customer-accounts'";
+
 #[tokio::test]
 async fn connections_that_all_died_while_idle_cost_no_request() {
-    let mut bench = Bench::start(&[("DATABASE_MAX_CONNECTIONS", "16")]).await;
+    let mut bench =
+        Bench::start(&[("DATABASE_MAX_CONNECTIONS", "16"), ("DATABASE_LANES", "1")]).await;
     let created = bench.create().await;
     let path = created.header("location").to_owned();
     let change = json!({ "middleName": "Jane" });
-    for kind in ["read", "write"] {
+    for kind in ["list", "read", "write"] {
+        // The pool's: lists are not joined.
         let lock = bench.lock("lock table customers in access exclusive mode").await;
-        let mut reads = tokio::task::JoinSet::new();
+        let mut lists = tokio::task::JoinSet::new();
         for _ in 0..16 {
-            let url = format!("http://{}{path}", bench.service.address());
-            let read = reqwest::Client::builder().no_proxy().build().unwrap().get(url);
-            reads.spawn(read.bearer_auth(&bench.token).send());
+            let url = format!("http://{}/customers", bench.service.address());
+            let list = reqwest::Client::builder().no_proxy().build().unwrap().get(url);
+            lists.spawn(list.bearer_auth(&bench.token).send());
         }
-        let pool = waiting(&mut bench.past, 16, &[]).await;
+        waiting(&mut bench.past, 13, &[]).await;
         lock.release().await;
-        while let Some(read) = reads.join_next().await {
-            assert_eq!(read.unwrap().unwrap().status(), 200);
+        while let Some(list) = lists.join_next().await {
+            assert_eq!(list.unwrap().unwrap().status(), 200);
         }
-        end(&mut bench.past, &pool).await;
+        // And a lane's, anew after the last one died.
+        for _ in 0..2 {
+            assert_eq!(bench.service.read(&path, &bench.token).await.status, 200);
+        }
+        let backends: Vec<i32> =
+            sqlx::query_scalar(BACKENDS).fetch_all(&mut bench.past).await.unwrap();
+        assert!(backends.len() > 13, "{backends:?}");
+        end(&mut bench.past, &backends).await;
         let reply = match kind {
+            "list" => bench.service.read("/customers", &bench.token).await,
             "read" => bench.service.read(&path, &bench.token).await,
             _ => patch(&bench.service, &bench.token, &path, &change).await,
         };

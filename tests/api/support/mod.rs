@@ -25,7 +25,7 @@ use customer_accounts::app::{App, Limits};
 use customer_accounts::auth::{DevelopmentKey, Principal, TokenRules, Verifier};
 use customer_accounts::domain::clock::Clock;
 use customer_accounts::domain::{Actor, ActorType};
-use customer_accounts::store::{Settings, Store};
+use customer_accounts::store::{Joining, Settings, Store};
 use customer_accounts::telemetry::metrics::Metrics;
 use customer_accounts::vault::Vault;
 use customer_accounts::vault::keyring::Keyring;
@@ -187,6 +187,7 @@ pub fn store_with(url: &str, vault: Arc<Vault>) -> Store {
         max_connections: 8,
         acquire_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(20),
+        joining: Joining { lanes: 1, batch: 64, queue: 4096 },
     };
     Store::new(&settings, vault).unwrap()
 }
