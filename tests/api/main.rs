@@ -25,6 +25,7 @@ mod filters;
 mod history;
 mod history_pages;
 mod idempotency;
+mod joining;
 mod keyring;
 mod keys;
 mod layout;

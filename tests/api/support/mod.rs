@@ -76,6 +76,9 @@ pub struct Service {
 pub struct Setup {
     pub require_if_match: bool,
     pub limits: Limits,
+    pub joining: Option<Joining>,
+    /// What the service connects to, where something stands between it and its database.
+    pub url: Option<String>,
 }
 
 impl Service {
@@ -108,7 +111,8 @@ impl Service {
     ) -> Self {
         // 2026-06-15T12:00:00.123Z
         let clock = Arc::new(AtomicI64::new(1_781_524_800_123));
-        let store = store_with(database.url(), vault);
+        let url = setup.url.as_deref().unwrap_or(database.url());
+        let store = store_joining(url, vault, setup.joining.unwrap_or(JOINING));
         assert!(store.is_migrated().await.unwrap(), "the template is migrated");
         let app = Arc::new(App {
             store,
@@ -180,14 +184,21 @@ pub fn store(url: &str, keyring: &Keyring) -> Store {
     store_with(url, Arc::new(Vault::new(keyring)))
 }
 
+/// As the service has it by default, on a small machine.
+pub const JOINING: Joining = Joining { lanes: 1, batch: 64, queue: 4096 };
+
 /// A store over a database and a vault.
 pub fn store_with(url: &str, vault: Arc<Vault>) -> Store {
+    store_joining(url, vault, JOINING)
+}
+
+fn store_joining(url: &str, vault: Arc<Vault>, joining: Joining) -> Store {
     let settings = Settings {
         url: SecretString::from(url),
         max_connections: 8,
         acquire_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(20),
-        joining: Joining { lanes: 1, batch: 64, queue: 4096 },
+        joining,
     };
     Store::new(&settings, vault).unwrap()
 }
