@@ -1,11 +1,15 @@
 //! Every setting, as a flag and an environment variable alike. Nobody else reads the environment.
 
+mod transfer;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
+
+pub use transfer::{Export, Import};
 
 /// The customer-accounts service: Individual Customers over HTTP, stored in Postgres.
 #[derive(Debug, Parser)]
@@ -36,6 +40,22 @@ pub enum Command {
     Keys(Keys),
     /// Check that nobody altered the history.
     Audit(Audit),
+    /// Create customers from a file, one a line; can be cut short and run again. Exits with status 3
+    /// when lines were rejected.
+    Import(Box<Import>),
+    /// Write every customer, one a line, as it is at one moment.
+    Export(Box<Export>),
+    /// Print a script that completes this command line in a shell.
+    Completions(Completions),
+    /// Print the API's contract, openapi.yaml.
+    Openapi,
+}
+
+/// The settings of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
 }
 
 /// The settings of `serve`.

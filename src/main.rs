@@ -6,7 +6,7 @@ use customer_accounts::config::Arguments;
 
 fn main() -> std::process::ExitCode {
     match cli::run(Arguments::parse()) {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("customer-accounts: {error}");
             std::process::ExitCode::FAILURE

@@ -2,20 +2,26 @@
 
 mod audit;
 mod banner;
+mod export;
 mod healthcheck;
+mod import;
 mod keys;
+mod lines;
 mod maintenance;
 mod migrate;
 mod serve;
 mod token;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
+use clap::CommandFactory;
 use secrecy::SecretString;
 
 use crate::auth::{DEVELOPMENT_ISSUER, DevelopmentKey, TokenRules};
 use crate::config::{Arguments, Auth, Command, Data, Database, KeyringFile};
 use crate::embedded_postgres::{self, EmbeddedPostgres};
+use crate::http::OPENAPI_YAML;
 use crate::store;
 use crate::vault::Vault;
 use crate::vault::keyring::Keyring;
@@ -45,20 +51,28 @@ impl Fatal {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end; the status to exit with.
 ///
 /// # Errors
 /// [`Fatal`].
-pub fn run(arguments: Arguments) -> Result<(), Fatal> {
+pub fn run(arguments: Arguments) -> Result<ExitCode, Fatal> {
     match arguments.command {
-        None => runtime()?.block_on(serve::run(arguments.serve)),
-        Some(Command::Serve(settings)) => runtime()?.block_on(serve::run(*settings)),
-        Some(Command::Migrate(settings)) => runtime()?.block_on(migrate::run(settings)),
-        Some(Command::Healthcheck(settings)) => runtime()?.block_on(healthcheck::run(&settings)),
-        Some(Command::Token(settings)) => token::run(&settings),
-        Some(Command::Keys(settings)) => runtime()?.block_on(keys::run(settings)),
-        Some(Command::Audit(settings)) => runtime()?.block_on(audit::run(settings)),
+        None => runtime()?.block_on(serve::run(arguments.serve))?,
+        Some(Command::Serve(settings)) => runtime()?.block_on(serve::run(*settings))?,
+        Some(Command::Migrate(settings)) => runtime()?.block_on(migrate::run(settings))?,
+        Some(Command::Healthcheck(settings)) => runtime()?.block_on(healthcheck::run(&settings))?,
+        Some(Command::Token(settings)) => token::run(&settings)?,
+        Some(Command::Keys(settings)) => runtime()?.block_on(keys::run(settings))?,
+        Some(Command::Audit(settings)) => runtime()?.block_on(audit::run(settings))?,
+        Some(Command::Import(settings)) => return runtime()?.block_on(import::run(*settings)),
+        Some(Command::Export(settings)) => runtime()?.block_on(export::run(*settings))?,
+        Some(Command::Completions(settings)) => {
+            let (mut command, name) = (Arguments::command(), "customer-accounts");
+            clap_complete::generate(settings.shell, &mut command, name, &mut std::io::stdout());
+        }
+        Some(Command::Openapi) => print!("{OPENAPI_YAML}"),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Fatal> {
@@ -163,4 +177,14 @@ fn store_settings(settings: &Database, embedded: Option<&EmbeddedPostgres>) -> s
             queue: settings.database_max_queue as usize,
         },
     }
+}
+
+/// A new file that its owner alone can read, in place of one that is there.
+fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }

@@ -4,6 +4,7 @@
 //! shows a national id and tries an answer.
 
 pub mod history;
+pub mod import;
 pub mod read;
 pub mod secrets;
 pub mod write;

@@ -12,6 +12,9 @@ use crate::store::append::Appended;
 use crate::store::entry::Deed;
 use crate::wire::requests;
 
+/// Why an export shows secrets, as the history has it.
+const EXPORT: &str = "export with secrets";
+
 /// A national id in full.
 pub struct Revealed {
     /// The id.
@@ -33,8 +36,28 @@ pub async fn reveal(store: &Store, act: Act<'_>, id: Uuid, body: Value) -> Resul
         let document: Value = serde_json::from_str(document)?;
         let country = document["socialIdCountryCode"].as_str().unwrap_or_default().to_owned();
         let deed = Deed { actor: act.actor, at: act.at, request_id: act.request_id, record: None };
-        if let Appended::Written(_) = store.append_reveal(&base.head, deed, &purpose).await? {
+        if let Appended::Written(_) =
+            store.append_reveal(&base.head, deed, purpose.as_str()).await?
+        {
             return Ok(Revealed { social_id, country });
+        }
+    }
+    Err(Error::Contended)
+}
+
+/// Puts the entry that a customer's secrets are exported in its history.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Erased`], [`Error::Contended`], [`Error::Store`].
+pub async fn tell_of_export(store: &Store, act: Act<'_>, id: Uuid) -> Result<(), Error> {
+    for _ in 0..ATTEMPTS {
+        let base = store.base(id).await?.ok_or(Error::NotFound)?;
+        if base.document.is_none() {
+            return Err(Error::Erased);
+        }
+        let deed = Deed { actor: act.actor, at: act.at, request_id: act.request_id, record: None };
+        if let Appended::Written(_) = store.append_reveal(&base.head, deed, EXPORT).await? {
+            return Ok(());
         }
     }
     Err(Error::Contended)

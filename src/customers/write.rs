@@ -302,7 +302,7 @@ fn deed<'a>(act: &Act<'a>, at: DateTime<Utc>, record: Option<&'a Record>) -> Dee
 }
 
 /// The version to append.
-fn change<'a>(
+pub(super) fn change<'a>(
     action: Action,
     deed: Deed<'a>,
     document: &'a Masked,

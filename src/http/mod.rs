@@ -20,6 +20,7 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
+pub use docs::OPENAPI_YAML;
 pub use health::metrics_router;
 use problem::{Problem, ProblemCode};
 

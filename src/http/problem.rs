@@ -60,7 +60,8 @@ struct Form<'a> {
     status: u16,
     detail: &'a str,
     code: &'static str,
-    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     #[serde(flatten)]
     extra: &'a Extra,
 }
@@ -152,8 +153,18 @@ impl Problem {
         self.into_response()
     }
 
+    /// The document outside of any request.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        serde_json::to_value(self.form(None)).unwrap_or_default()
+    }
+
     fn body(&self, request_id: &str) -> Vec<u8> {
-        serde_json::to_vec(&Form {
+        serde_json::to_vec(&self.form(Some(request_id))).unwrap_or_default()
+    }
+
+    fn form<'a>(&'a self, request_id: Option<&'a str>) -> Form<'a> {
+        Form {
             r#type: format!("/docs/problems/{}", self.0.code.as_str()),
             title: self.0.code.title(),
             status: self.0.code.status().as_u16(),
@@ -161,8 +172,7 @@ impl Problem {
             code: self.0.code.as_str(),
             request_id,
             extra: &self.0.extra,
-        })
-        .unwrap_or_default()
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! statement or not at all. The statements themselves stand in [`joined`], for what many requests do
 //! at once, and in [`statements`].
 
+pub mod bulk;
 mod joined;
 mod statements;
 
@@ -15,12 +16,12 @@ use super::columns::Columns;
 use super::entry::{Action, Deed, Head, Link, content_digest, end_hash};
 use super::failure::{Attempt, Failure};
 use super::{Store, StoreError};
+use crate::domain::Version;
 use crate::domain::country::Country;
 use crate::domain::secret::{SecurityAnswer, SocialId};
-use crate::domain::{Version, text::Text};
 use crate::telemetry::metrics::WRITES;
 use crate::vault::{Digest, Field, Purpose};
-use joined::NewVersion;
+pub use joined::NewVersion;
 pub(super) use joined::{Append, Create};
 
 /// A version to append.
@@ -143,9 +144,8 @@ impl Store {
         &self,
         head: &Head,
         deed: Deed<'_>,
-        purpose: &Text<255>,
+        purpose: &str,
     ) -> Result<Appended, StoreError> {
-        let purpose = purpose.as_str();
         let entry =
             self.entry(head, head.version, Action::Revealed, deed, Vec::new(), None, Some(purpose));
         self.settled(&entry, |_| self.try_reveal(head, &entry, purpose)).await

@@ -11,6 +11,7 @@ mod batch;
 mod columns;
 pub mod cursor;
 pub mod entry;
+pub mod export;
 mod failure;
 pub mod history;
 pub mod list;

@@ -17,7 +17,7 @@ use crate::domain::phone::Phone;
 use crate::domain::profile::{Audit, PlaceOfBirth, Profile, Written};
 use crate::domain::secret::SecurityAnswer;
 use crate::domain::text::Text;
-use crate::domain::{Actor, ActorType};
+use crate::domain::{Actor, ActorType, Version};
 
 /// A member of the document that scope `customers:secrets` turns into clear text.
 pub const SECURITY_ANSWER: &str = "securityAnswer";
@@ -197,4 +197,34 @@ pub fn with_security_answer(document: &str, clear: &str) -> Result<String, serde
         *answer = Value::String(clear.to_owned());
     }
     serde_json::to_string(&value)
+}
+
+/// The member by which a line is known as one that an export wrote. A creation has none.
+pub const VERSION: &str = "version";
+
+/// The line of an export: the document, with its version in front and, where they are given, its
+/// secrets in clear text.
+///
+/// # Errors
+/// Where the text is not a document of this service.
+pub fn exported(
+    document: &str,
+    version: Version,
+    social_id: Option<&str>,
+    security_answer: Option<&str>,
+) -> Result<String, serde_json::Error> {
+    if social_id.is_none() && security_answer.is_none() {
+        // A document begins with its id: nothing in it need be read.
+        let members = document.strip_prefix('{').unwrap_or(document);
+        return Ok(format!("{{\"{VERSION}\":{version},{members}"));
+    }
+    let mut line = serde_json::Map::new();
+    line.insert(VERSION.to_owned(), version.into());
+    line.extend(serde_json::from_str::<serde_json::Map<String, Value>>(document)?);
+    for (member, clear) in [("socialId", social_id), (SECURITY_ANSWER, security_answer)] {
+        if let (Some(value), Some(clear)) = (line.get_mut(member), clear) {
+            *value = Value::String(clear.to_owned());
+        }
+    }
+    serde_json::to_string(&line)
 }

@@ -354,12 +354,12 @@ async fn one_of_many(service: &Service, n: usize, customers: &[String]) -> Optio
             None
         }
         2 => {
-            let patch = json!({ "middleName": format!("Number{n}") });
-            let reply = service.patch(path, &patch).send().await;
+            let change = json!({ "middleName": format!("Number{n}") });
+            let reply = service.patch(path, &change).send().await;
             assert_eq!(reply.status, 200, "{}", reply.text);
             let (version, customer) = (version(&reply), reply.json());
             assert_eq!(customer["id"], id);
-            assert_eq!(customer["middleName"], patch["middleName"], "the caller's own");
+            assert_eq!(customer["middleName"], change["middleName"], "the caller's own");
             let read = service.get(path).send().await;
             assert!(self::version(&read) >= version, "a read after the answer sees the write");
             Some(path.clone())

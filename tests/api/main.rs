@@ -46,6 +46,7 @@ mod search;
 mod search_pages;
 mod secrets;
 mod support;
+mod transfer;
 mod twins;
 mod unchanged;
 mod verified;

@@ -16,15 +16,15 @@ use crate::store::failure::Failure;
 use crate::vault::Digest;
 
 /// A version to write: the customer's row as it is from then on, and the entry.
-pub(crate) struct NewVersion {
-    id: Uuid,
+pub struct NewVersion {
+    pub(super) id: Uuid,
     /// The entry that it follows.
     head: i64,
     version: Version,
     status: String,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-    document: String,
+    pub(super) document: String,
     first_name_folded: String,
     last_name_folded: String,
     email_folded: Option<String>,
@@ -46,8 +46,8 @@ pub(crate) struct NewVersion {
     changed_secrets: String,
     content_digest: Digest,
     key_hash: Option<Digest>,
-    request_hash: Option<Digest>,
-    hash: Digest,
+    pub(super) request_hash: Option<Digest>,
+    pub(super) hash: Digest,
 }
 
 impl NewVersion {

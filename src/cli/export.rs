@@ -1,0 +1,146 @@
+//! `export`: every customer, one a line, as it is at one moment.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+use super::Fatal;
+use super::maintenance::{progress, with_store};
+use crate::config::Export;
+use crate::customers::{self, Act, Error, StoreError, View};
+use crate::domain::Actor;
+use crate::domain::clock::Clock;
+use crate::store::Store;
+use crate::store::export::Stored;
+use crate::wire::document;
+
+/// How many customers are taken from the database at a time.
+const AT_ONCE: usize = 500;
+/// How many histories are told at once that their customer's secrets are exported.
+const TELLING_AT_ONCE: usize = 8;
+
+impl From<StoreError> for Fatal {
+    fn from(error: StoreError) -> Self {
+        Self::because(&error)
+    }
+}
+
+pub(super) async fn run(settings: Export) -> Result<(), Fatal> {
+    let actor = Actor { kind: settings.actor_type, id: settings.subject };
+    let with_secrets = settings.with_secrets.then_some(actor);
+    let mut output = Output::open(settings.output.as_deref())?;
+    let count = with_store(&settings.maintenance, async |store, _| {
+        export(store, with_secrets, &mut output.writer).await
+    })
+    .await?;
+    output.finish()?;
+    if settings.output.is_some() {
+        println!("{count} customers exported");
+    }
+    Ok(())
+}
+
+/// Writes the customers; how many there were.
+async fn export(
+    store: &Store,
+    with_secrets: Option<Actor>,
+    output: &mut dyn Write,
+) -> Result<u64, Fatal> {
+    let progress = progress(store.count().await?);
+    let request_id = format!("export-{}", Uuid::new_v4());
+    let mut count = 0;
+    store
+        .export(AT_ONCE, async |customers: Vec<Stored>| {
+            let erased = match with_secrets {
+                Some(actor) => tell(store, actor, &request_id, &customers).await?,
+                None => Vec::new(),
+            };
+            for customer in customers.iter().filter(|customer| !erased.contains(&customer.id)) {
+                let line = line(store, customer, with_secrets.is_some())?;
+                writeln!(output, "{line}").map_err(|error| cannot_write(&error))?;
+                count += 1;
+            }
+            progress.inc(customers.len() as u64);
+            Ok::<(), Fatal>(())
+        })
+        .await?;
+    output.flush().map_err(|error| cannot_write(&error))?;
+    progress.finish_and_clear();
+    Ok(count)
+}
+
+fn line(store: &Store, customer: &Stored, with_secrets: bool) -> Result<String, Fatal> {
+    let (social_id, answer) =
+        if with_secrets { store.open_stored(customer)? } else { (None, None) };
+    document::exported(
+        &customer.document,
+        customer.version,
+        social_id.as_ref().map(ExposeSecret::expose_secret),
+        answer.as_ref().map(ExposeSecret::expose_secret),
+    )
+    // The library's message may quote the document.
+    .map_err(|_| Fatal(format!("the document of customer {} cannot be read", customer.id)))
+}
+
+/// Tells the histories, before anything is written; which customers were erased meanwhile.
+async fn tell(
+    store: &Store,
+    actor: Actor,
+    request_id: &str,
+    customers: &[Stored],
+) -> Result<Vec<Uuid>, Fatal> {
+    let act = Act { actor, at: Clock::System.now(), request_id, view: View::Masked, key: None };
+    let told: Vec<Option<Uuid>> =
+        stream::iter(customers.iter().filter(|customer| customer.has_secrets()))
+            .map(async |customer| {
+                match customers::secrets::tell_of_export(store, act, customer.id).await {
+                    Ok(()) => Ok(None),
+                    Err(Error::Erased) => Ok(Some(customer.id)),
+                    Err(error) => Err(Fatal::because(&error)),
+                }
+            })
+            .buffer_unordered(TELLING_AT_ONCE)
+            .try_collect()
+            .await?;
+    Ok(told.into_iter().flatten().collect())
+}
+
+/// Where the lines go: a file appears under its name once it is whole.
+struct Output {
+    writer: BufWriter<Box<dyn Write>>,
+    file: Option<(fs::File, PathBuf, PathBuf)>,
+}
+
+impl Output {
+    fn open(path: Option<&Path>) -> Result<Self, Fatal> {
+        let Some(path) = path else {
+            return Ok(Self { writer: BufWriter::new(Box::new(io::stdout())), file: None });
+        };
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        let unfinished = PathBuf::from(unfinished);
+        let opened = super::private_file(&unfinished)
+            .and_then(|file| Ok((file.try_clone()?, file)))
+            .map_err(|error| Fatal(format!("{} cannot be written: {error}", path.display())))?;
+        let writer: Box<dyn Write> = Box::new(opened.0);
+        Ok(Self {
+            writer: BufWriter::with_capacity(256 * 1024, writer),
+            file: Some((opened.1, unfinished, path.to_owned())),
+        })
+    }
+
+    fn finish(self) -> Result<(), Fatal> {
+        let Some((file, unfinished, path)) = self.file else { return Ok(()) };
+        drop(self.writer);
+        let finished = file.sync_all().and_then(|()| fs::rename(unfinished, path));
+        finished.map_err(|error| cannot_write(&error))
+    }
+}
+
+fn cannot_write(error: &io::Error) -> Fatal {
+    Fatal(format!("the export cannot be written: {error}"))
+}

@@ -1,0 +1,502 @@
+//! `import` and `export`, as an operator runs them beside the service.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::audit_command::write_keyring;
+use crate::support::binary::{Outcome, command, run};
+use crate::support::bodies::{address, minimal, reference, with};
+use crate::support::cluster::folder;
+use crate::support::program::eventually;
+use crate::support::{ALL_SCOPES, READ_WRITE, Service, stored};
+
+/// A service, and a folder to run commands in that work on its database.
+struct Desk {
+    service: Service,
+    folder: TempDir,
+    keyring: String,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let (service, folder) = (Service::start().await, folder());
+        let keyring = write_keyring(folder.path(), &service.keyring);
+        Self { service, folder, keyring }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file of these lines.
+    fn file(&self, name: &str, lines: &[String]) {
+        fs::write(self.path(name), lines.join("\n") + "\n").unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = command(self.folder.path(), arguments);
+        command
+            .env("DATABASE_URL", self.service.database.url())
+            .env("KEYRING_FILE", &self.keyring)
+            .env("LOG_FORMAT", "json");
+        command
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Outcome {
+        run(self.command(arguments)).await
+    }
+
+    /// What was told of rejected lines.
+    fn rejected(&self, name: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    async fn count(&self, what: &str) -> i64 {
+        let count = format!("select count(*) from {what}");
+        let mut past = stored::connect(&self.service).await;
+        sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&mut past).await.unwrap()
+    }
+
+    /// Every customer as a caller with every scope reads it.
+    async fn customers(&self) -> Vec<Value> {
+        let mut path = "/customers?limit=200".to_owned();
+        let mut customers = Vec::new();
+        loop {
+            let page = self.service.get(&path).scopes(ALL_SCOPES).send().await.json();
+            customers.extend(page["data"].as_array().unwrap().iter().cloned());
+            match page["nextCursor"].as_str() {
+                Some(cursor) => path = format!("/customers?limit=200&cursor={cursor}"),
+                None => return customers,
+            }
+        }
+    }
+}
+
+/// The summary without its time.
+fn told(outcome: &Outcome) -> &str {
+    outcome.stdout.split(", in ").next().unwrap()
+}
+
+fn named(name: &str) -> Value {
+    with(json!({ "firstName": name }))
+}
+
+#[tokio::test]
+async fn every_line_becomes_a_customer_as_a_request_would_make_it() {
+    let desk = Desk::new().await;
+    let mut lines: Vec<String> =
+        (0..1_200).map(|n| named(&format!(" Sarah{n} ")).to_string()).collect();
+    // Blank lines are none, and the reference's example can be taken many times.
+    lines.push(String::new());
+    lines.push(reference().to_string());
+    lines.push(reference().to_string());
+    desk.file("new.ndjson", &lines);
+    let outcome = desk.run(&["import", "new.ndjson"]).await;
+    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+    assert_eq!(told(&outcome), "1202 lines: 1202 created, 0 already there, 0 rejected");
+    assert!(!desk.path("new.ndjson.rejected.ndjson").exists());
+    assert_eq!(desk.count("customer_history").await, 1_202);
+
+    let customers = desk.customers().await;
+    assert_eq!(customers.len(), 1_202);
+    assert!(customers.iter().any(|customer| customer["firstName"] == "Sarah7"), "trimmed");
+    let example = customers.iter().find(|customer| customer.get("socialId").is_some()).unwrap();
+    assert_ne!(example["id"], reference()["id"], "the server's fields are the server's");
+    assert_eq!(example["createdBy"], json!({ "type": "internal" }));
+    let found = json!({ "socialId": reference()["socialId"], "socialIdCountryCode": "USA" });
+    let found = desk.service.post("/customers/search", &found).send().await.json();
+    assert_eq!(found["data"].as_array().unwrap().len(), 2);
+    let path = format!("/customers/{}", example["id"].as_str().unwrap());
+    let history = desk.service.get(&format!("{path}/history")).send().await.json();
+    assert_eq!(history["data"][0]["action"], "created");
+    let patched = desk.service.patch(&path, &json!({ "gender": "x" })).send().await;
+    assert_eq!(patched.header("etag"), "\"2\"", "it lives on as any other");
+    assert_eq!(desk.run(&["audit", "verify"]).await.status, Some(0));
+}
+
+#[tokio::test]
+async fn the_same_again_is_already_there_and_a_new_place_is_a_new_customer() {
+    let desk = Desk::new().await;
+    let line = minimal().to_string();
+    desk.file("twice.ndjson", &[line.clone(), line.clone()]);
+    let outcome = desk.run(&["import", "twice.ndjson"]).await;
+    assert_eq!(
+        told(&outcome),
+        "2 lines: 2 created, 0 already there, 0 rejected",
+        "{}",
+        outcome.stderr
+    );
+    let outcome = desk.run(&["import", "twice.ndjson"]).await;
+    assert_eq!(told(&outcome), "2 lines: 0 created, 2 already there, 0 rejected");
+    // Whoever imports, and from wherever, the name tells what is the same import.
+    let other = ["--actor-type", "employee", "--subject", "3fa85f64-5717-4562-b3fc-000000000000"];
+    let outcome = desk.run(&[&["import", "twice.ndjson"], &other[..]].concat()).await;
+    assert_eq!(told(&outcome), "2 lines: 0 created, 2 already there, 0 rejected");
+    let outcome = desk.run(&["import", "twice.ndjson", "--name", "another"]).await;
+    assert_eq!(told(&outcome), "2 lines: 2 created, 0 already there, 0 rejected");
+    assert_eq!(desk.count("customers").await, 4);
+}
+
+#[tokio::test]
+async fn an_external_key_is_one_customer_wherever_it_stands() {
+    let desk = Desk::new().await;
+    let keyed =
+        |key: &str, name: &str| with(json!({ "externalKey": key, "firstName": name })).to_string();
+    let longest = "k".repeat(255);
+    desk.file(
+        "keyed.ndjson",
+        &[
+            keyed("a", "Sarah"),
+            keyed("a", "Sarah"),
+            keyed("b", "Sarah"),
+            keyed("a", "Other"),
+            keyed(&longest, "X"),
+        ],
+    );
+    let outcome = desk.run(&["import", "keyed.ndjson"]).await;
+    assert_eq!(outcome.status, Some(3), "{}", outcome.stderr);
+    assert_eq!(told(&outcome), "5 lines: 3 created, 1 already there, 1 rejected");
+    let rejected = desk.rejected("keyed.ndjson.rejected.ndjson");
+    assert_eq!(rejected[0]["line"], 4);
+    assert_eq!(rejected[0]["problem"]["code"], "idempotency_key_reused");
+    desk.file("again.ndjson", &[keyed("b", "Sarah"), keyed("c", "Sarah")]);
+    let outcome = desk.run(&["import", "again.ndjson"]).await;
+    assert_eq!(told(&outcome), "2 lines: 1 created, 1 already there, 0 rejected");
+    assert_eq!(desk.count("customers").await, 4);
+    assert!(desk.customers().await.iter().all(|customer| customer.get("externalKey").is_none()));
+}
+
+#[tokio::test]
+async fn bad_lines_are_told_with_their_number_and_the_problem_of_the_api() {
+    let desk = Desk::new().await;
+    let bad_address = {
+        let mut address = address();
+        address["stateCode"] = json!("ZZ");
+        with(json!({ "addresses": [address], "nickname": "secret-value-17" }))
+    };
+    let lines = [
+        minimal().to_string(),
+        bad_address.to_string(),
+        "{\"firstName\": ".to_owned(),
+        "{\"type\":\"INDIVIDUAL\",\"type\":\"INDIVIDUAL\"}".to_owned(),
+        "[]".to_owned(),
+        with(json!({ "firstName": "x".repeat(70_000) })).to_string(),
+        with(json!({ "externalKey": "" })).to_string(),
+        with(json!({ "externalKey": 7, "lastName": "" })).to_string(),
+        with(json!({ "externalKey": "k".repeat(256) })).to_string(),
+        with(json!({ "socialId": "*****6789", "socialIdCountryCode": "USA" })).to_string(),
+        with(json!({ "version": 1 })).to_string(),
+        minimal().to_string(),
+    ];
+    desk.file("bad.ndjson", &lines);
+    let mut bytes = fs::read(desk.path("bad.ndjson")).unwrap();
+    bytes.extend_from_slice(b"{\"firstName\":\"\xff\"}");
+    fs::write(desk.path("bad.ndjson"), bytes).unwrap();
+
+    let outcome = desk.run(&["import", "bad.ndjson", "--rejected", "told.ndjson"]).await;
+    assert_eq!(outcome.status, Some(3), "{}", outcome.stderr);
+    assert_eq!(told(&outcome), "13 lines: 2 created, 0 already there, 11 rejected");
+    let mode = fs::metadata(desk.path("told.ndjson")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let rejected = desk.rejected("told.ndjson");
+    let found: Vec<Told<'_>> = rejected
+        .iter()
+        .map(|told| {
+            let errors =
+                told["problem"]["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let mut errors: Vec<_> = errors.iter().map(pointer_and_code).collect();
+            errors.sort_unstable();
+            (told["line"].as_u64().unwrap(), told["problem"]["code"].as_str().unwrap(), errors)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (
+                2,
+                "validation_failed",
+                vec![("/addresses/0/stateCode", "state_unknown"), ("/nickname", "unknown_field")]
+            ),
+            (3, "malformed_json", vec![]),
+            (4, "duplicate_member", vec![]),
+            (5, "validation_failed", vec![("", "wrong_type")]),
+            (6, "body_too_large", vec![]),
+            (7, "validation_failed", vec![("/externalKey", "invalid_value")]),
+            (
+                8,
+                "validation_failed",
+                vec![("/externalKey", "wrong_type"), ("/lastName", "too_short")]
+            ),
+            (9, "validation_failed", vec![("/externalKey", "invalid_value")]),
+            (10, "validation_failed", vec![("/socialId", "mask_mismatch")]),
+            (11, "validation_failed", vec![("/version", "invalid_value")]),
+            (13, "malformed_json", vec![]),
+        ]
+    );
+    for told in &rejected {
+        let problem = &told["problem"];
+        assert!(problem["title"].is_string() && problem["detail"].is_string());
+        let kind = format!("/docs/problems/{}", problem["code"].as_str().unwrap());
+        assert_eq!(problem["type"], kind);
+    }
+    assert!(
+        !format!("{rejected:?}{}", outcome.stderr).contains("secret-value"),
+        "nothing is echoed"
+    );
+
+    // Mended and run again, only what was rejected is new.
+    let mut mended = lines;
+    mended[1] = named("Mended").to_string();
+    desk.file("bad.ndjson", &mended[..2]);
+    let outcome = desk.run(&["import", "bad.ndjson", "--rejected", "told.ndjson"]).await;
+    assert_eq!(told(&outcome), "2 lines: 1 created, 1 already there, 0 rejected");
+    assert!(!desk.path("told.ndjson").exists(), "what an earlier run told is gone");
+}
+
+/// A rejected line: its number, the problem's code, the errors.
+type Told<'a> = (u64, &'a str, Vec<(&'a str, &'a str)>);
+
+fn pointer_and_code(error: &Value) -> (&str, &str) {
+    (error["pointer"].as_str().unwrap(), error["code"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_dry_run_checks_every_line_and_writes_nothing() {
+    let desk = Desk::new().await;
+    desk.file("dry.ndjson", &[minimal().to_string(), named("").to_string()]);
+    let outcome = desk.run(&["import", "dry.ndjson", "--dry-run"]).await;
+    assert_eq!(outcome.status, Some(3), "{}", outcome.stderr);
+    assert_eq!(told(&outcome), "2 lines: 1 fit to be created, 0 already there, 1 rejected");
+    assert_eq!(desk.rejected("dry.ndjson.rejected.ndjson")[0]["line"], 2);
+    assert_eq!(desk.count("customers").await, 0);
+}
+
+#[tokio::test]
+async fn standard_input_is_read_under_a_name() {
+    let desk = Desk::new().await;
+    let outcome = desk.run(&["import", "-"]).await;
+    assert_eq!(outcome.status, Some(2), "a name is required");
+    assert!(outcome.stderr.contains("--name"), "{}", outcome.stderr);
+    for created in [1, 0] {
+        let mut command = desk.command(&["import", "-", "--name", "piped"]);
+        let mut import = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = import.stdin.take().unwrap();
+        stdin.write_all(minimal().to_string().as_bytes()).await.unwrap();
+        drop(stdin);
+        let output = import.wait_with_output().await.unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(stdout.starts_with(&format!("1 lines: {created} created")), "{stdout}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_says_why() {
+    let desk = Desk::new().await;
+    let outcome = desk.run(&["import", "nowhere.ndjson"]).await;
+    assert_eq!(outcome.status, Some(1));
+    assert!(outcome.stderr.contains("No such file"), "{}", outcome.stderr);
+    let outcome = desk.run(&["export", "--with-secrets"]).await;
+    assert_eq!(outcome.status, Some(2));
+    assert!(outcome.stderr.contains("--output"), "{}", outcome.stderr);
+    let outcome = desk.run(&["export", "--output", "nowhere/file"]).await;
+    assert_eq!(outcome.status, Some(1));
+    assert!(outcome.stderr.contains("cannot be written"), "{}", outcome.stderr);
+}
+
+#[tokio::test]
+async fn an_import_that_was_killed_goes_on_without_a_double() {
+    let desk = Desk::new().await;
+    let lines: Vec<String> = (0..6_000).map(|n| named(&format!("Sarah{n}")).to_string()).collect();
+    desk.file("long.ndjson", &lines);
+    let mut import = desk.command(&["import", "long.ndjson"]).spawn().unwrap();
+    eventually("something is written", async || desk.count("customers").await > 0).await;
+    import.kill().await.unwrap();
+    let before = desk.count("customers").await;
+    let outcome = desk.run(&["import", "long.ndjson"]).await;
+    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+    assert_eq!(desk.count("customers").await, 6_000);
+    assert_eq!(desk.count("customer_history").await, 6_000);
+    assert_eq!(
+        desk.count("(select distinct document->>'firstName' from customers) names").await,
+        6_000
+    );
+    assert!(told(&outcome).contains(" already there"), "{before} before: {}", outcome.stdout);
+    assert_eq!(desk.run(&["audit", "verify"]).await.status, Some(0));
+}
+
+/// Customers of many kinds: with and without secrets, changed, suspended, erased.
+async fn populate(desk: &Desk) {
+    let service = &desk.service;
+    for n in 0..3 {
+        service.create(&named(&format!("Plain{n}"))).await;
+        service.wait(10);
+    }
+    let example = service.create(&reference()).await;
+    service.wait(10);
+    for change in [
+        json!({ "status": "SUSPENDED" }),
+        json!({ "metadata": { "crmId": "88" }, "gender": null }),
+        json!({ "primaryEmail": { "value": "New@Example.com" } }),
+    ] {
+        assert_eq!(service.patch(&example.path, &change).send().await.status, 200);
+        service.wait(10);
+    }
+    let answer = with(json!({
+        "securityQuestion": "Who?", "securityAnswer": "Barbara Gowdy", "firstName": "Ünïcode \u{1F600}"
+    }));
+    service.create(&answer).await;
+    service.wait(10);
+    let gone = service.create(&named("Erased")).await;
+    assert_eq!(service.delete(&gone.path).send().await.status, 204);
+    service.wait(10);
+}
+
+#[tokio::test]
+async fn an_export_with_secrets_imported_elsewhere_gives_the_same_customers() {
+    let (desk, other) = (Desk::new().await, Desk::new().await);
+    populate(&desk).await;
+    let file = other.path("all.ndjson");
+    let file = file.to_str().unwrap();
+    let outcome = desk.run(&["export", "--with-secrets", "--output", file]).await;
+    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, "5 customers exported\n");
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    for told_now in ["5 created, 0 already there", "0 created, 5 already there"] {
+        let outcome = other.run(&["import", "all.ndjson"]).await;
+        assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+        assert_eq!(told(&outcome), format!("5 lines: {told_now}, 0 rejected"));
+    }
+    let customers = desk.customers().await;
+    assert_eq!(other.customers().await, customers, "secrets included");
+    for customer in &customers {
+        let path = format!("/customers/{}", customer["id"].as_str().unwrap());
+        let (here, there) =
+            (desk.service.get(&path).send().await, other.service.get(&path).send().await);
+        assert_eq!(here.text, there.text);
+        assert_eq!(here.header("etag"), there.header("etag"), "the version too");
+    }
+    let example = customers.iter().find(|customer| customer.get("socialId").is_some()).unwrap();
+    let path = format!("/customers/{}", example["id"].as_str().unwrap());
+    let found = json!({ "socialId": reference()["socialId"], "socialIdCountryCode": "USA" });
+    let found = other.service.post("/customers/search", &found).send().await.json();
+    assert_eq!(found["data"][0]["id"], example["id"]);
+    let purpose = json!({ "purpose": "to compare" });
+    let reveal = format!("{path}/social-id/reveal");
+    let revealed = other.service.post(&reveal, &purpose).scopes(ALL_SCOPES).send().await.json();
+    assert_eq!(revealed["socialId"], reference()["socialId"]);
+    // Found by when it changed, though it was created before.
+    let since = example["createdAt"].as_str().unwrap();
+    let after = format!("/customers?updatedAfter={since}");
+    let ids = |page: Value| -> Vec<Value> {
+        page["data"].as_array().unwrap().iter().map(|customer| customer["id"].clone()).collect()
+    };
+    let here = ids(desk.service.get(&after).send().await.json());
+    assert!(here.contains(&example["id"]));
+    assert_eq!(ids(other.service.get(&after).send().await.json()), here);
+    assert_eq!(other.run(&["audit", "verify"]).await.status, Some(0));
+    // And it lives on.
+    let patched = other.service.patch(&path, &json!({ "gender": "x" })).send().await;
+    assert_eq!(patched.header("etag"), "\"5\"");
+    assert_eq!(other.run(&["audit", "verify"]).await.status, Some(0));
+}
+
+#[tokio::test]
+async fn an_export_with_secrets_stands_in_the_histories_of_those_who_have_some() {
+    let desk = Desk::new().await;
+    populate(&desk).await;
+    let employee = "3fa85f64-5717-4562-b3fc-000000000000";
+    let arguments =
+        ["export", "--with-secrets", "--output", "s.ndjson", "--actor-type", "employee"];
+    let outcome = desk.run(&[&arguments[..], &["--subject", employee]].concat()).await;
+    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+    let mut told = 0;
+    for customer in desk.customers().await {
+        let path = format!("/customers/{}/history", customer["id"].as_str().unwrap());
+        let newest = desk.service.get(&path).send().await.json()["data"][0].clone();
+        let secret = customer.get("socialId").or(customer.get("securityAnswer")).is_some();
+        assert_eq!(newest["action"] == "revealed", secret, "{newest}");
+        if secret {
+            told += 1;
+            assert_eq!(newest["purpose"], "export with secrets");
+            assert_eq!(newest["actor"], json!({ "id": employee, "type": "employee" }));
+        }
+    }
+    assert_eq!(told, 2);
+    assert_eq!(desk.run(&["audit", "verify"]).await.status, Some(0));
+}
+
+#[tokio::test]
+async fn an_export_shows_what_a_caller_without_secrets_reads() {
+    let desk = Desk::new().await;
+    populate(&desk).await;
+    let history = desk.count("customer_history").await;
+    let outcome = desk.run(&["export"]).await;
+    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+    let mut exported: Vec<Value> =
+        outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(exported.len(), 5);
+    for customer in &mut exported {
+        let version = customer.as_object_mut().unwrap().shift_remove("version").unwrap();
+        let path = format!("/customers/{}", customer["id"].as_str().unwrap());
+        let read = desk.service.get(&path).scopes(READ_WRITE).send().await;
+        assert_eq!(read.header("etag"), format!("\"{version}\""));
+        assert_eq!(*customer, read.json());
+    }
+    for clear in ["Barbara Gowdy", reference()["socialId"].as_str().unwrap()] {
+        assert!(!outcome.stdout.contains(clear), "{clear}");
+    }
+    assert_eq!(desk.count("customer_history").await, history, "there is nothing to tell");
+    // Masks cannot be brought back.
+    fs::write(desk.path("masked.ndjson"), &outcome.stdout).unwrap();
+    let other = Desk::new().await;
+    fs::copy(desk.path("masked.ndjson"), other.path("masked.ndjson")).unwrap();
+    let outcome = other.run(&["import", "masked.ndjson"]).await;
+    assert_eq!(told(&outcome), "5 lines: 3 created, 0 already there, 2 rejected");
+}
+
+#[tokio::test]
+async fn an_exported_customer_that_changed_since_is_not_taken_for_the_same() {
+    let desk = Desk::new().await;
+    let customer = desk.service.create(&minimal()).await;
+    assert_eq!(desk.run(&["export", "--output", "one.ndjson"]).await.status, Some(0));
+    let outcome = desk.run(&["import", "one.ndjson"]).await;
+    assert_eq!(
+        told(&outcome),
+        "1 lines: 0 created, 1 already there, 0 rejected",
+        "{}",
+        outcome.stderr
+    );
+    desk.service.patch(&customer.path, &json!({ "gender": "x" })).send().await;
+    let outcome = desk.run(&["import", "one.ndjson"]).await;
+    assert_eq!(outcome.status, Some(3));
+    assert_eq!(desk.rejected("one.ndjson.rejected.ndjson")[0]["problem"]["code"], "write_conflict");
+    desk.service.delete(&customer.path).send().await;
+    let outcome = desk.run(&["import", "one.ndjson"]).await;
+    assert_eq!(outcome.status, Some(3), "an erased customer is not made anew");
+    assert_eq!(desk.rejected("one.ndjson.rejected.ndjson")[0]["problem"]["code"], "erased");
+}
+
+#[tokio::test]
+async fn the_contract_and_completions_are_printed() {
+    let folder = folder();
+    let outcome = run(command(folder.path(), &["openapi"])).await;
+    assert_eq!(
+        (outcome.status, outcome.stdout.as_str()),
+        (Some(0), include_str!("../../openapi.yaml"))
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        let outcome = run(command(folder.path(), &["completions", shell])).await;
+        assert_eq!(outcome.status, Some(0));
+        for word in ["import", "--with-secrets", "--database-url"] {
+            assert!(outcome.stdout.contains(word.trim_start_matches('-')), "{shell}: {word}");
+        }
+    }
+}
