@@ -10,7 +10,9 @@ ENV SQLX_OFFLINE=true
 # The dependencies in a layer of their own, which lives until the lock file changes: an empty crate
 # stands in for ours. Cargo wants every target that the manifest names to exist.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests/api \
+COPY bench/baseline/Cargo.toml bench/baseline/
+RUN mkdir -p src tests/api bench/baseline/src \
+    && echo 'fn main() {}' > bench/baseline/src/main.rs \
     && echo 'fn main() {}' > src/main.rs \
     && echo 'fn main() {}' > tests/api/main.rs \
     && touch src/lib.rs \
