@@ -103,6 +103,43 @@ async fn a_request_under_way_is_finished_before_the_process_ends() {
 }
 
 #[tokio::test]
+async fn writes_that_wait_for_their_statement_are_done_before_the_process_ends() {
+    let (folder, database) = (folder(), fresh_database().await);
+    let program = Program::new(folder.path()).set("DATABASE_URL", database.url());
+    let limits = ["SHUTDOWN", "REQUEST", "DATABASE_ACQUIRE", "DATABASE_STATEMENT"];
+    let program = limits
+        .iter()
+        .fold(program, |program, limit| program.set(&format!("{limit}_TIMEOUT"), NEVER));
+    let mut service = program.start().await;
+    let token = service.token().await;
+    let mut holder = PgConnection::connect(database.url()).await.unwrap();
+    let mut holds = holder.begin().await.unwrap();
+    sqlx::query("lock table customers in exclusive mode").execute(&mut *holds).await.unwrap();
+    let mut creations = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let url = format!("http://{}/customers", service.address());
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let create =
+            client.post(url).bearer_auth(&token).header("content-type", "application/json");
+        creations.spawn(create.body(minimal().to_string()).send());
+    }
+    // Those who reached the database wait for the table, the others for them.
+    eventually("all are under way", async || {
+        let metrics = service.get("/metrics").await.text;
+        metrics.lines().any(|line| line == "http_requests_in_flight 41")
+    })
+    .await;
+    service.signal(Signal::SIGTERM);
+    refuses_new_connections(&service).await;
+    holds.rollback().await.unwrap();
+    while let Some(created) = creations.join_next().await {
+        assert_eq!(created.unwrap().unwrap().status(), 201);
+    }
+    assert!(service.ended().await.success());
+    assert_eq!(customers(&database).await, 40);
+}
+
+#[tokio::test]
 async fn a_signal_in_the_middle_of_the_migrations_is_heeded_at_once() {
     for _ in 0..3 {
         let (folder, database) = (folder(), bare_database().await);
