@@ -310,13 +310,14 @@ impl<S: Statement> Work<S> {
 }
 
 impl<S: Statement> Drop for Work<S> {
-    /// A lane that panicked is replaced, so that nobody waits for it.
+    /// A lane that panicked is replaced, so that nobody waits for it. One that ends with the runtime is
+    /// not: that would only end its replacement too.
     fn drop(&mut self) {
         if self.done {
             return;
         }
         let mut state = self.shared.state();
-        if state.waiting.is_empty() || tokio::runtime::Handle::try_current().is_err() {
+        if state.waiting.is_empty() || !std::thread::panicking() {
             state.busy -= 1;
             return;
         }
