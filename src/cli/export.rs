@@ -123,7 +123,8 @@ impl Output {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(".unfinished");
         let unfinished = PathBuf::from(unfinished);
-        let opened = super::private_file(&unfinished)
+        let opened = super::replaceable(path)
+            .and_then(|()| super::private_file(&unfinished))
             .and_then(|file| Ok((file.try_clone()?, file)))
             .map_err(|error| Fatal(format!("{} cannot be written: {error}", path.display())))?;
         let writer: Box<dyn Write> = Box::new(opened.0);

@@ -45,6 +45,12 @@ pub(super) async fn run(settings: Import) -> Result<ExitCode, Fatal> {
         path.push(".rejected.ndjson");
         PathBuf::from(path)
     });
+    let same = |one: &Path, other: &Path| {
+        one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+    };
+    if !from_stdin && same(&settings.file, &rejected) {
+        return Err(Fatal("rejected lines cannot be told in the file that is read".to_owned()));
+    }
     let source = (!from_stdin).then_some(settings.file.as_path());
     let (chunks, length) = lines::read(source).map_err(|error| Fatal::because(&error))?;
     let origin = Origin {
@@ -209,12 +215,9 @@ struct Rejected {
 impl Rejected {
     /// Takes away what an earlier run told.
     fn new(path: PathBuf) -> Result<Self, Fatal> {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Fatal(format!("{} cannot be written: {error}", path.display())))
-            }
-            Ok(()) | Err(_) => Ok(Self { path, file: None }),
-        }
+        super::take_away(&path)
+            .map_err(|error| Fatal(format!("{} cannot be written: {error}", path.display())))?;
+        Ok(Self { path, file: None })
     }
 
     fn tell(&mut self, number: u64, rejection: Rejection) -> Result<(), Fatal> {

@@ -182,9 +182,24 @@ fn store_settings(settings: &Database, embedded: Option<&EmbeddedPostgres>) -> s
 /// A new file that its owner alone can read, in place of one that is there.
 fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    take_away(path)?;
     std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Removes a file, if there is one. A device or a link is refused: as root, `/dev/null` would go.
+fn take_away(path: &Path) -> std::io::Result<()> {
+    replaceable(path)?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Whether a file may take this place: nothing is there, or an ordinary file.
+fn replaceable(path: &Path) -> std::io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() => Err(std::io::Error::other("it is no ordinary file")),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }

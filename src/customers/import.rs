@@ -25,6 +25,10 @@ const EXTERNAL_KEY: &str = "externalKey";
 /// Whose lines they are: keys of imports are apart from those of callers, and the same whoever imports.
 const NAMESPACE: Actor = Actor { kind: ActorType::Internal, id: Uuid::nil() };
 
+/// Highest version to restore: the last that every reader of JSON reads as it is, and one that has
+/// others after it.
+const LAST_VERSION: Version = (1 << 53) - 1;
+
 /// An import.
 #[derive(Debug, Clone)]
 pub struct Origin {
@@ -122,12 +126,16 @@ fn prepared(
         |key| format!("external {}", key.as_str()),
     );
     let record = store.record(NAMESPACE, &key, "IMPORT", &canonical);
-    let (audit, version) = members.restored.unwrap_or_else(|| {
+    let (audit, version) = if let Some((audit, version)) = members.restored {
+        (audit, Some(version))
+    } else {
         let id = store.keyed_id(&record);
         let Origin { actor, at, .. } = *origin;
-        (Audit { id, created_by: actor, created_at: at, updated_by: actor, updated_at: at }, 1)
-    });
-    let is_restored = members.restored.is_some();
+        let audit =
+            Audit { id, created_by: actor, created_at: at, updated_by: actor, updated_at: at };
+        (audit, None)
+    };
+    let is_restored = version.is_some();
     let text = document::write(&profile, &audit, None).map_err(Error::from);
     let text = Masked(text.map_err(Rejection::Refused)?);
     let deed = Deed {
@@ -165,7 +173,7 @@ impl Members {
     }
 
     fn restored(&mut self, version: &Value, body: &Value) -> Option<(Audit, Version)> {
-        let version = version.as_i64().filter(|version| *version > 0);
+        let version = version.as_i64().filter(|version| (1..=LAST_VERSION).contains(version));
         let restored = document::audit(body).ok().zip(version);
         if restored.is_none() {
             let rule = "marks a line that an export wrote, with the server's fields as they were";

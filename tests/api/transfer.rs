@@ -166,10 +166,22 @@ async fn an_external_key_is_one_customer_wherever_it_stands() {
     let rejected = desk.rejected("keyed.ndjson.rejected.ndjson");
     assert_eq!(rejected[0]["line"], 4);
     assert_eq!(rejected[0]["problem"]["code"], "idempotency_key_reused");
+    // What a mask hides is another body all the same.
+    let answered = |answer: &str| {
+        let answer = json!({
+            "externalKey": "d", "securityQuestion": "A pet?", "securityAnswer": answer
+        });
+        with(answer).to_string()
+    };
+    desk.file("masked.ndjson", &[answered("Rex"), answered("Bello")]);
+    let outcome = desk.run(&["import", "masked.ndjson"]).await;
+    assert_eq!(told(&outcome), "2 lines: 1 created, 0 already there, 1 rejected");
+    let rejected = desk.rejected("masked.ndjson.rejected.ndjson");
+    assert_eq!(rejected[0]["problem"]["code"], "idempotency_key_reused");
     desk.file("again.ndjson", &[keyed("b", "Sarah"), keyed("c", "Sarah")]);
     let outcome = desk.run(&["import", "again.ndjson"]).await;
     assert_eq!(told(&outcome), "2 lines: 1 created, 1 already there, 0 rejected");
-    assert_eq!(desk.count("customers").await, 4);
+    assert_eq!(desk.count("customers").await, 5);
     assert!(desk.customers().await.iter().all(|customer| customer.get("externalKey").is_none()));
 }
 
@@ -308,6 +320,23 @@ async fn what_cannot_be_run_says_why() {
     let outcome = desk.run(&["export", "--output", "nowhere/file"]).await;
     assert_eq!(outcome.status, Some(1));
     assert!(outcome.stderr.contains("cannot be written"), "{}", outcome.stderr);
+
+    // What is read, and what is no ordinary file, is not replaced.
+    desk.file("own.ndjson", &[minimal().to_string()]);
+    let outcome = desk.run(&["import", "own.ndjson", "--rejected", "./own.ndjson"]).await;
+    assert_eq!(outcome.status, Some(1));
+    assert!(outcome.stderr.contains("the file that is read"), "{}", outcome.stderr);
+    assert!(desk.path("own.ndjson").exists());
+    std::os::unix::fs::symlink("/dev/null", desk.path("link")).unwrap();
+    for arguments in
+        [["import", "own.ndjson", "--rejected", "link"].as_slice(), &["export", "--output", "link"]]
+    {
+        let outcome = desk.run(arguments).await;
+        assert_eq!(outcome.status, Some(1), "{arguments:?}");
+        assert!(outcome.stderr.contains("no ordinary file"), "{}", outcome.stderr);
+        assert!(desk.path("link").is_symlink());
+    }
+    assert_eq!(desk.count("customers").await, 0);
 }
 
 #[tokio::test]

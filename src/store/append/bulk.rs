@@ -33,6 +33,7 @@ pub enum Stood {
 pub struct Beginning {
     first: Arc<NewVersion>,
     then: Option<Arc<NewVersion>>,
+    is_restored: bool,
 }
 
 impl Beginning {
@@ -44,21 +45,23 @@ impl Beginning {
 }
 
 impl Store {
-    /// The beginning of a customer's history, which leads to its version.
+    /// The beginning of a customer's history: with version 1, or leading to the version to which
+    /// an exported customer is restored.
     ///
     /// # Errors
     /// [`StoreError::Vault`], [`StoreError::Corrupt`].
     pub fn beginning(
         &self,
         id: Uuid,
-        version: Version,
+        restored: Option<Version>,
         change: &Change<'_>,
     ) -> Result<Beginning, StoreError> {
         let head = Head { id, version: 0, entry: 0, end_hash: Vec::new() };
         let entry = self.version_entry(&head, change);
         let first = NewVersion::of(&head, change, self.row(id, change)?, &entry);
+        let (version, is_restored) = (restored.unwrap_or(1), restored.is_some());
         if version == 1 {
-            return Ok(Beginning { first: Arc::new(first), then: None });
+            return Ok(Beginning { first: Arc::new(first), then: None, is_restored });
         }
         let end_hash = entry.end_hash.to_vec();
         let head = Head { id, version: version - 1, entry: entry.number, end_hash };
@@ -71,7 +74,7 @@ impl Store {
         };
         let entry = self.version_entry(&head, &change);
         let then = NewVersion::of(&head, &change, self.row(id, &change)?, &entry);
-        Ok(Beginning { first: Arc::new(first), then: Some(Arc::new(then)) })
+        Ok(Beginning { first: Arc::new(first), then: Some(Arc::new(then)), is_restored })
     }
 
     /// Writes the beginnings of different customers, all or none; what became of each, in order.
@@ -125,7 +128,8 @@ impl Store {
         .into_iter()
         .map(|row| (row.id, row))
         .collect();
-        let stood = versions.iter().zip(written).map(|(version, written)| {
+        let stood = beginnings.iter().zip(written).map(|(beginning, written)| {
+            let version = &beginning.first;
             let Some(row) = standing.get(&version.id).filter(|_| !written) else {
                 return Stood::Written;
             };
@@ -136,7 +140,9 @@ impl Store {
                 // By an attempt whose answer was lost.
                 Stood::Written
             } else if (request.is_some() && row.request_hash.as_deref() == request)
-                || row.document.as_deref() == Some(version.document.as_str())
+                // Documents are masked: of lines with a key, the request's hash alone tells.
+                || (beginning.is_restored
+                    && row.document.as_deref() == Some(version.document.as_str()))
             {
                 Stood::Same
             } else {
