@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
+use customer_accounts::app::Limits;
 use customer_accounts::store::Joining;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
@@ -388,7 +390,10 @@ fn version(reply: &Reply) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_requests_at_once_are_each_answered_their_own() {
     let joining = Some(Joining { queue: 20_000, ..JOINING });
-    let service = Arc::new(Service::start_with(Setup { joining, ..Setup::default() }).await);
+    // However long all of them take on a busy machine.
+    let limits = Limits { request_timeout: Duration::from_mins(10), ..Limits::default() };
+    let setup = Setup { limits, joining, ..Setup::default() };
+    let service = Arc::new(Service::start_with(setup).await);
     let bodies: Vec<Value> = (0..200).map(|n| named(&format!("Sarah{n}"))).collect();
     let created = at_once(bodies.iter().map(|body| service.post("/customers", body).send())).await;
     let customers: Arc<Vec<String>> =

@@ -196,7 +196,7 @@ fn store_joining(url: &str, vault: Arc<Vault>, joining: Joining) -> Store {
     let settings = Settings {
         url: SecretString::from(url),
         max_connections: 8,
-        acquire_timeout: Duration::from_secs(20),
+        acquire_timeout: Duration::from_mins(5),
         statement_timeout: Duration::from_secs(20),
         joining,
     };
