@@ -121,6 +121,7 @@ impl Probes<'_> {
             "description"
             | "examples"
             | "deprecated"
+            | "title"
             | "properties"
             | "items"
             | "propertyNames"

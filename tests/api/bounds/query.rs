@@ -19,7 +19,7 @@ impl Probes {
         let mut probes = Self::default();
         for (keyword, bound) in resolve(schema).as_object().unwrap() {
             match keyword.as_str() {
-                "description" | "default" | "examples" => {}
+                "description" | "default" | "examples" | "x-enum-varnames" => {}
                 "type" => probes.kind(bound.as_str().unwrap(), name),
                 "minimum" => probes.around(bound.as_i64().unwrap(), -1),
                 "maximum" => probes.around(bound.as_i64().unwrap(), 1),
