@@ -1,11 +1,11 @@
 //! `export`: every customer, one a line, as it is at one moment.
 
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use secrecy::ExposeSecret;
+use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use super::Fatal;
@@ -30,8 +30,7 @@ impl From<StoreError> for Fatal {
 }
 
 pub(super) async fn run(settings: Export) -> Result<(), Fatal> {
-    let actor = Actor { kind: settings.actor_type, id: settings.subject };
-    let with_secrets = settings.with_secrets.then_some(actor);
+    let with_secrets = settings.with_secrets.then(|| settings.by.actor());
     let mut output = Output::open(settings.output.as_deref())?;
     let count = with_store(&settings.maintenance, async |store, _| {
         export(store, with_secrets, &mut output.writer).await
@@ -109,10 +108,10 @@ async fn tell(
     Ok(told.into_iter().flatten().collect())
 }
 
-/// Where the lines go: a file appears under its name once it is whole.
+/// Where the lines go: a file appears under its name once it is whole, and is gone where it fails.
 struct Output {
     writer: BufWriter<Box<dyn Write>>,
-    file: Option<(fs::File, PathBuf, PathBuf)>,
+    file: Option<(NamedTempFile, PathBuf)>,
 }
 
 impl Output {
@@ -120,26 +119,32 @@ impl Output {
         let Some(path) = path else {
             return Ok(Self { writer: BufWriter::new(Box::new(io::stdout())), file: None });
         };
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(".unfinished");
-        let unfinished = PathBuf::from(unfinished);
         let opened = super::replaceable(path)
-            .and_then(|()| super::private_file(&unfinished))
-            .and_then(|file| Ok((file.try_clone()?, file)))
+            .and_then(|()| unfinished(path))
+            .and_then(|file| Ok((file.reopen()?, file)))
             .map_err(|error| Fatal(format!("{} cannot be written: {error}", path.display())))?;
         let writer: Box<dyn Write> = Box::new(opened.0);
         Ok(Self {
             writer: BufWriter::with_capacity(256 * 1024, writer),
-            file: Some((opened.1, unfinished, path.to_owned())),
+            file: Some((opened.1, path.to_owned())),
         })
     }
 
     fn finish(self) -> Result<(), Fatal> {
-        let Some((file, unfinished, path)) = self.file else { return Ok(()) };
+        let Some((file, path)) = self.file else { return Ok(()) };
         drop(self.writer);
-        let finished = file.sync_all().and_then(|()| fs::rename(unfinished, path));
-        finished.map_err(|error| cannot_write(&error))
+        file.as_file().sync_all().map_err(|error| cannot_write(&error))?;
+        file.persist(path).map(|_| ()).map_err(|error| cannot_write(&error.error))
     }
+}
+
+/// A file beside the one to come, that its owner alone can read.
+fn unfinished(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    tempfile::Builder::new()
+        .prefix(".export-")
+        .suffix(".unfinished")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
 }
 
 fn cannot_write(error: &io::Error) -> Fatal {

@@ -22,7 +22,6 @@ use super::maintenance::with_store;
 use crate::config::Import;
 use crate::customers::StoreError;
 use crate::customers::import::{self, Origin, Outcome, Prepared, Rejection};
-use crate::domain::Actor;
 use crate::domain::clock::Clock;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::store::Store;
@@ -55,14 +54,14 @@ pub(super) async fn run(settings: Import) -> Result<ExitCode, Fatal> {
     let (chunks, length) = lines::read(source).map_err(|error| Fatal::because(&error))?;
     let origin = Origin {
         name,
-        actor: Actor { kind: settings.actor_type, id: settings.subject },
+        actor: settings.by.actor(),
         at: Clock::System.now(),
         request_id: format!("import-{}", Uuid::new_v4()),
     };
-    let rejected = Rejected::new(rejected)?;
     let tally = with_store(&settings.maintenance, async move |store, _| {
         let work = Work { store: store.clone(), origin, dry_run: settings.dry_run };
-        import(Arc::new(work), chunks, length, rejected).await
+        // What an earlier run told goes only now that there is a database.
+        import(Arc::new(work), chunks, length, Rejected::new(rejected)?).await
     })
     .await?;
     println!("{}", tally.told(settings.dry_run));

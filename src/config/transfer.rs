@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{DEVELOPMENT_SUBJECT, Maintenance, non_empty};
-use crate::domain::ActorType;
+use crate::domain::{Actor, ActorType};
 
 /// The settings of `import`.
 #[derive(Debug, Args)]
@@ -26,12 +26,9 @@ pub struct Import {
     /// Check every line, and write nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// What kind of actor imports: employee, service-account or internal.
-    #[arg(long, default_value = "internal", value_name = "TYPE")]
-    pub actor_type: ActorType,
-    /// The actor's id.
-    #[arg(long, default_value = DEVELOPMENT_SUBJECT, value_name = "UUID")]
-    pub subject: uuid::Uuid,
+    /// Who imports.
+    #[command(flatten)]
+    pub by: By,
     /// Where the customers go.
     #[command(flatten)]
     pub maintenance: Maintenance,
@@ -46,13 +43,29 @@ pub struct Export {
     /// Write national ids and security answers in clear text. Each customer's history tells of it.
     #[arg(long, requires = "output")]
     pub with_secrets: bool,
-    /// What kind of actor exports: employee, service-account or internal.
+    /// Who exports.
+    #[command(flatten)]
+    pub by: By,
+    /// Where the customers are.
+    #[command(flatten)]
+    pub maintenance: Maintenance,
+}
+
+/// Who is named in the histories.
+#[derive(Debug, Args)]
+pub struct By {
+    /// What kind of actor does it: employee, service-account or internal.
     #[arg(long, default_value = "internal", value_name = "TYPE")]
     pub actor_type: ActorType,
     /// The actor's id.
     #[arg(long, default_value = DEVELOPMENT_SUBJECT, value_name = "UUID")]
     pub subject: uuid::Uuid,
-    /// Where the customers are.
-    #[command(flatten)]
-    pub maintenance: Maintenance,
+}
+
+impl By {
+    /// The actor.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor { kind: self.actor_type, id: self.subject }
+    }
 }

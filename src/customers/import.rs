@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde_json::Value;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::write::change;
 use super::{Error, StoreError};
@@ -121,10 +122,10 @@ fn prepared(
         }
     };
     // Without a key of its own, a line is known by its place and its content.
-    let key = members.external_key.map_or_else(
+    let key = Zeroizing::new(members.external_key.map_or_else(
         || format!("{} {number} {}", origin.name, &*canonical),
         |key| format!("external {}", key.as_str()),
-    );
+    ));
     let record = store.record(NAMESPACE, &key, "IMPORT", &canonical);
     let (audit, version) = if let Some((audit, version)) = members.restored {
         (audit, Some(version))
@@ -174,13 +175,22 @@ impl Members {
 
     fn restored(&mut self, version: &Value, body: &Value) -> Option<(Audit, Version)> {
         let version = version.as_i64().filter(|version| (1..=LAST_VERSION).contains(version));
-        let restored = document::audit(body).ok().zip(version);
+        let restored = document::audit(body).ok().filter(is_of_a_service).zip(version);
         if restored.is_none() {
             let rule = "marks a line that an export wrote, with the server's fields as they were";
             self.violations.push("/version", Violation::new(Code::InvalidValue, rule));
         }
         restored
     }
+}
+
+/// Whether this service could have written it: `audit verify` begins after the nil id, and RFC 3339 has
+/// four digits for a year.
+fn is_of_a_service(audit: &Audit) -> bool {
+    let times = [audit.created_at, audit.updated_at];
+    !audit.id.is_nil()
+        && audit.created_at <= audit.updated_at
+        && times.iter().all(|at| (1900..=9999).contains(&at.year()))
 }
 
 /// Writes lines that are fit; what became of each, in order.
