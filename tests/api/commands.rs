@@ -5,6 +5,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use crate::support::binary::{command, run};
 use crate::support::bodies::{minimal, with};
 use crate::support::cluster::{bare_database, folder, fresh_database};
 use crate::support::program::{Program, Running, eventually};
@@ -276,4 +277,21 @@ async fn a_log_for_people_is_there_for_the_asking() {
     assert!(!line.contains('\u{1b}'), "colours are for terminals: {line}");
     service.signal(Signal::SIGINT);
     assert!(service.ended().await.success());
+}
+
+#[tokio::test]
+async fn the_contract_and_completions_are_printed() {
+    let folder = folder();
+    let outcome = run(command(folder.path(), &["openapi"])).await;
+    assert_eq!(
+        (outcome.status, outcome.stdout.as_str()),
+        (Some(0), include_str!("../../openapi.yaml"))
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        let outcome = run(command(folder.path(), &["completions", shell])).await;
+        assert_eq!(outcome.status, Some(0));
+        for word in ["import", "--with-secrets", "--database-url"] {
+            assert!(outcome.stdout.contains(word.trim_start_matches('-')), "{shell}: {word}");
+        }
+    }
 }

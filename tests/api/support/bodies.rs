@@ -15,6 +15,11 @@ pub fn with(members: Value) -> Value {
     body
 }
 
+/// The minimal customer under another first name.
+pub fn named(name: &str) -> Value {
+    with(json!({ "firstName": name }))
+}
+
 /// An address that is taken.
 pub fn address() -> Value {
     json!({

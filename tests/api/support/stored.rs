@@ -79,3 +79,15 @@ pub async fn sealed(service: &Service, id: &str) -> Sealed {
     .unwrap();
     Sealed { social_id, social_id_index, security_answer }
 }
+
+/// How many customers there are, and how many transactions wrote them as they are.
+pub async fn written(past: &mut PgConnection) -> (i64, i64) {
+    let counts = "select count(*), count(distinct xmin::text) from customers";
+    sqlx::query_as(counts).fetch_one(past).await.unwrap()
+}
+
+/// How many rows there are of something.
+pub async fn count(past: &mut PgConnection, what: &str) -> i64 {
+    let count = format!("select count(*) from {what}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(past).await.unwrap()
+}

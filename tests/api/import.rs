@@ -1,92 +1,15 @@
-//! `import` and `export`, as an operator runs them beside the service.
+//! `import`, as an operator runs it beside the service.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::audit_command::write_keyring;
-use crate::support::binary::{Outcome, command, run};
-use crate::support::bodies::{address, minimal, reference, with};
-use crate::support::cluster::folder;
+use crate::support::bodies::{address, minimal, named, reference, with};
+use crate::support::desk::{Desk, told};
 use crate::support::program::eventually;
-use crate::support::{ALL_SCOPES, READ_WRITE, Service, stored};
-
-/// A service, and a folder to run commands in that work on its database.
-struct Desk {
-    service: Service,
-    folder: TempDir,
-    keyring: String,
-}
-
-impl Desk {
-    async fn new() -> Self {
-        let (service, folder) = (Service::start().await, folder());
-        let keyring = write_keyring(folder.path(), &service.keyring);
-        Self { service, folder, keyring }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// A file of these lines.
-    fn file(&self, name: &str, lines: &[String]) {
-        fs::write(self.path(name), lines.join("\n") + "\n").unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> tokio::process::Command {
-        let mut command = command(self.folder.path(), arguments);
-        command
-            .env("DATABASE_URL", self.service.database.url())
-            .env("KEYRING_FILE", &self.keyring)
-            .env("LOG_FORMAT", "json");
-        command
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Outcome {
-        run(self.command(arguments)).await
-    }
-
-    /// What was told of rejected lines.
-    fn rejected(&self, name: &str) -> Vec<Value> {
-        let text = fs::read_to_string(self.path(name)).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    async fn count(&self, what: &str) -> i64 {
-        let count = format!("select count(*) from {what}");
-        let mut past = stored::connect(&self.service).await;
-        sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&mut past).await.unwrap()
-    }
-
-    /// Every customer as a caller with every scope reads it.
-    async fn customers(&self) -> Vec<Value> {
-        let mut path = "/customers?limit=200".to_owned();
-        let mut customers = Vec::new();
-        loop {
-            let page = self.service.get(&path).scopes(ALL_SCOPES).send().await.json();
-            customers.extend(page["data"].as_array().unwrap().iter().cloned());
-            match page["nextCursor"].as_str() {
-                Some(cursor) => path = format!("/customers?limit=200&cursor={cursor}"),
-                None => return customers,
-            }
-        }
-    }
-}
-
-/// The summary without its time.
-fn told(outcome: &Outcome) -> &str {
-    outcome.stdout.split(", in ").next().unwrap()
-}
-
-fn named(name: &str) -> Value {
-    with(json!({ "firstName": name }))
-}
 
 #[tokio::test]
 async fn every_line_becomes_a_customer_as_a_request_would_make_it() {
@@ -360,172 +283,57 @@ async fn an_import_that_was_killed_goes_on_without_a_double() {
     assert_eq!(desk.run(&["audit", "verify"]).await.status, Some(0));
 }
 
-/// Customers of many kinds: with and without secrets, changed, suspended, erased.
-async fn populate(desk: &Desk) {
-    let service = &desk.service;
-    for n in 0..3 {
-        service.create(&named(&format!("Plain{n}"))).await;
-        service.wait(10);
-    }
-    let example = service.create(&reference()).await;
-    service.wait(10);
-    for change in [
-        json!({ "status": "SUSPENDED" }),
-        json!({ "metadata": { "crmId": "88" }, "gender": null }),
-        json!({ "primaryEmail": { "value": "New@Example.com" } }),
-    ] {
-        assert_eq!(service.patch(&example.path, &change).send().await.status, 200);
-        service.wait(10);
-    }
-    let answer = with(json!({
-        "securityQuestion": "Who?", "securityAnswer": "Barbara Gowdy", "firstName": "Ünïcode \u{1F600}"
-    }));
-    service.create(&answer).await;
-    service.wait(10);
-    let gone = service.create(&named("Erased")).await;
-    assert_eq!(service.delete(&gone.path).send().await.status, 204);
-    service.wait(10);
-}
-
 #[tokio::test]
-async fn an_export_with_secrets_imported_elsewhere_gives_the_same_customers() {
-    let (desk, other) = (Desk::new().await, Desk::new().await);
-    populate(&desk).await;
-    let file = other.path("all.ndjson");
-    let file = file.to_str().unwrap();
-    let outcome = desk.run(&["export", "--with-secrets", "--output", file]).await;
-    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
-    assert_eq!(outcome.stdout, "5 customers exported\n");
-    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
-
-    for told_now in ["5 created, 0 already there", "0 created, 5 already there"] {
-        let outcome = other.run(&["import", "all.ndjson"]).await;
-        assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
-        assert_eq!(told(&outcome), format!("5 lines: {told_now}, 0 rejected"));
-    }
-    let customers = desk.customers().await;
-    assert_eq!(other.customers().await, customers, "secrets included");
-    for customer in &customers {
-        let path = format!("/customers/{}", customer["id"].as_str().unwrap());
-        let (here, there) =
-            (desk.service.get(&path).send().await, other.service.get(&path).send().await);
-        assert_eq!(here.text, there.text);
-        assert_eq!(here.header("etag"), there.header("etag"), "the version too");
-    }
-    let example = customers.iter().find(|customer| customer.get("socialId").is_some()).unwrap();
-    let path = format!("/customers/{}", example["id"].as_str().unwrap());
-    let found = json!({ "socialId": reference()["socialId"], "socialIdCountryCode": "USA" });
-    let found = other.service.post("/customers/search", &found).send().await.json();
-    assert_eq!(found["data"][0]["id"], example["id"]);
-    let purpose = json!({ "purpose": "to compare" });
-    let reveal = format!("{path}/social-id/reveal");
-    let revealed = other.service.post(&reveal, &purpose).scopes(ALL_SCOPES).send().await.json();
-    assert_eq!(revealed["socialId"], reference()["socialId"]);
-    // Found by when it changed, though it was created before.
-    let since = example["createdAt"].as_str().unwrap();
-    let after = format!("/customers?updatedAfter={since}");
-    let ids = |page: Value| -> Vec<Value> {
-        page["data"].as_array().unwrap().iter().map(|customer| customer["id"].clone()).collect()
+async fn a_restored_line_is_one_that_a_service_can_have_written() {
+    let desk = Desk::new().await;
+    let restored = |changes: Value| {
+        let actor = json!({ "type": "internal" });
+        let mut line = named("Restored");
+        for members in [
+            json!({
+                "version": 3, "id": "01a20642-0d75-7310-88e4-0da5279a9f75", "createdBy": actor,
+                "createdAt": "2026-01-01T00:00:00.000Z", "updatedBy": actor,
+                "updatedAt": "2026-02-01T00:00:00.000Z",
+            }),
+            changes,
+        ] {
+            line.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        }
+        line.to_string()
     };
-    let here = ids(desk.service.get(&after).send().await.json());
-    assert!(here.contains(&example["id"]));
-    assert_eq!(ids(other.service.get(&after).send().await.json()), here);
-    assert_eq!(other.run(&["audit", "verify"]).await.status, Some(0));
-    // And it lives on.
-    let patched = other.service.patch(&path, &json!({ "gender": "x" })).send().await;
-    assert_eq!(patched.header("etag"), "\"5\"");
-    assert_eq!(other.run(&["audit", "verify"]).await.status, Some(0));
+    let bad = [
+        json!({ "id": "00000000-0000-0000-0000-000000000000" }),
+        json!({ "id": "1" }),
+        json!({ "createdBy": null }),
+        json!({ "updatedAt": "2025-12-31T23:59:59.999Z" }),
+        json!({ "updatedAt": "+12000-01-01T00:00:00.000Z" }),
+        json!({ "createdAt": "1899-12-31T23:59:59.999Z" }),
+        json!({ "version": 0 }),
+        json!({ "version": 1_i64 << 53 }),
+        json!({ "version": "3" }),
+    ];
+    let mut lines: Vec<String> = bad.iter().cloned().map(restored).collect();
+    lines.push(restored(json!({})));
+    desk.file("restored.ndjson", &lines);
+    let outcome = desk.run(&["import", "restored.ndjson"]).await;
+    assert_eq!(told(&outcome), "10 lines: 1 created, 0 already there, 9 rejected");
+    for told in desk.rejected("restored.ndjson.rejected.ndjson") {
+        let errors = told["problem"]["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{told}");
+        assert_eq!(pointer_and_code(&errors[0]), ("/version", "invalid_value"), "{told}");
+    }
+    let read = desk.service.get("/customers/01a20642-0d75-7310-88e4-0da5279a9f75").send().await;
+    assert_eq!(read.header("etag"), "\"3\"");
 }
 
 #[tokio::test]
-async fn an_export_with_secrets_stands_in_the_histories_of_those_who_have_some() {
+async fn what_an_earlier_run_told_stays_until_there_is_a_database() {
     let desk = Desk::new().await;
-    populate(&desk).await;
-    let employee = "3fa85f64-5717-4562-b3fc-000000000000";
-    let arguments =
-        ["export", "--with-secrets", "--output", "s.ndjson", "--actor-type", "employee"];
-    let outcome = desk.run(&[&arguments[..], &["--subject", employee]].concat()).await;
-    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
-    let mut told = 0;
-    for customer in desk.customers().await {
-        let path = format!("/customers/{}/history", customer["id"].as_str().unwrap());
-        let newest = desk.service.get(&path).send().await.json()["data"][0].clone();
-        let secret = customer.get("socialId").or(customer.get("securityAnswer")).is_some();
-        assert_eq!(newest["action"] == "revealed", secret, "{newest}");
-        if secret {
-            told += 1;
-            assert_eq!(newest["purpose"], "export with secrets");
-            assert_eq!(newest["actor"], json!({ "id": employee, "type": "employee" }));
-        }
-    }
-    assert_eq!(told, 2);
-    assert_eq!(desk.run(&["audit", "verify"]).await.status, Some(0));
-}
-
-#[tokio::test]
-async fn an_export_shows_what_a_caller_without_secrets_reads() {
-    let desk = Desk::new().await;
-    populate(&desk).await;
-    let history = desk.count("customer_history").await;
-    let outcome = desk.run(&["export"]).await;
-    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
-    let mut exported: Vec<Value> =
-        outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(exported.len(), 5);
-    for customer in &mut exported {
-        let version = customer.as_object_mut().unwrap().shift_remove("version").unwrap();
-        let path = format!("/customers/{}", customer["id"].as_str().unwrap());
-        let read = desk.service.get(&path).scopes(READ_WRITE).send().await;
-        assert_eq!(read.header("etag"), format!("\"{version}\""));
-        assert_eq!(*customer, read.json());
-    }
-    for clear in ["Barbara Gowdy", reference()["socialId"].as_str().unwrap()] {
-        assert!(!outcome.stdout.contains(clear), "{clear}");
-    }
-    assert_eq!(desk.count("customer_history").await, history, "there is nothing to tell");
-    // Masks cannot be brought back.
-    fs::write(desk.path("masked.ndjson"), &outcome.stdout).unwrap();
-    let other = Desk::new().await;
-    fs::copy(desk.path("masked.ndjson"), other.path("masked.ndjson")).unwrap();
-    let outcome = other.run(&["import", "masked.ndjson"]).await;
-    assert_eq!(told(&outcome), "5 lines: 3 created, 0 already there, 2 rejected");
-}
-
-#[tokio::test]
-async fn an_exported_customer_that_changed_since_is_not_taken_for_the_same() {
-    let desk = Desk::new().await;
-    let customer = desk.service.create(&minimal()).await;
-    assert_eq!(desk.run(&["export", "--output", "one.ndjson"]).await.status, Some(0));
-    let outcome = desk.run(&["import", "one.ndjson"]).await;
-    assert_eq!(
-        told(&outcome),
-        "1 lines: 0 created, 1 already there, 0 rejected",
-        "{}",
-        outcome.stderr
-    );
-    desk.service.patch(&customer.path, &json!({ "gender": "x" })).send().await;
-    let outcome = desk.run(&["import", "one.ndjson"]).await;
-    assert_eq!(outcome.status, Some(3));
-    assert_eq!(desk.rejected("one.ndjson.rejected.ndjson")[0]["problem"]["code"], "write_conflict");
-    desk.service.delete(&customer.path).send().await;
-    let outcome = desk.run(&["import", "one.ndjson"]).await;
-    assert_eq!(outcome.status, Some(3), "an erased customer is not made anew");
-    assert_eq!(desk.rejected("one.ndjson.rejected.ndjson")[0]["problem"]["code"], "erased");
-}
-
-#[tokio::test]
-async fn the_contract_and_completions_are_printed() {
-    let folder = folder();
-    let outcome = run(command(folder.path(), &["openapi"])).await;
-    assert_eq!(
-        (outcome.status, outcome.stdout.as_str()),
-        (Some(0), include_str!("../../openapi.yaml"))
-    );
-    for shell in ["bash", "zsh", "fish"] {
-        let outcome = run(command(folder.path(), &["completions", shell])).await;
-        assert_eq!(outcome.status, Some(0));
-        for word in ["import", "--with-secrets", "--database-url"] {
-            assert!(outcome.stdout.contains(word.trim_start_matches('-')), "{shell}: {word}");
-        }
-    }
+    desk.file("some.ndjson", &[named("").to_string()]);
+    assert_eq!(desk.run(&["import", "some.ndjson"]).await.status, Some(3));
+    let mut unreachable = desk.command(&["import", "some.ndjson"]);
+    unreachable.env("DATABASE_URL", "postgres://localhost:1/nowhere");
+    let outcome = crate::support::binary::run(unreachable).await;
+    assert_eq!(outcome.status, Some(1), "{}", outcome.stderr);
+    assert_eq!(desk.rejected("some.ndjson.rejected.ndjson").len(), 1);
 }
