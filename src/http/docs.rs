@@ -8,6 +8,7 @@ use axum::extract::RawPathParams;
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use serde_json::{Map, Value};
 use utoipa_swagger_ui::Config;
 
 use super::problem::{Problem, ProblemCode};
@@ -24,13 +25,43 @@ static OPENAPI_JSON: LazyLock<Bytes> = LazyLock::new(|| {
         .into()
 });
 
+/// The contract for the page. Swagger UI fills the fields of a request with the examples of its
+/// parameters, and sends them: every list would ask for the example's cursor, every creation come
+/// under one key. So what may be left out has its example in its description instead.
+static OPENAPI_OF_THE_PAGE: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut document = serde_json::from_slice(&OPENAPI_JSON).unwrap_or(Value::Null);
+    let parameters = document.pointer_mut("/components/parameters").and_then(Value::as_object_mut);
+    for parameter in parameters.into_iter().flat_map(Map::values_mut) {
+        if parameter["required"] != true {
+            without_example(parameter);
+        }
+    }
+    serde_json::to_vec(&document).unwrap_or_default().into()
+});
+
+fn without_example(parameter: &mut Value) {
+    let example = parameter.as_object_mut().and_then(|members| members.remove("example"));
+    if let (Some(example), Some(description)) = (example, parameter["description"].as_str()) {
+        // For an object without an example it would make one up.
+        let made_up = example.is_object();
+        let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+        parameter["description"] =
+            format!("{}\n\nExample: `{example}`", description.trim_end()).into();
+        if made_up {
+            parameter["example"] = Map::new().into();
+        }
+    }
+}
+
 /// Swagger UI sets styles in elements and shows small pictures from its style sheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
 static SWAGGER_UI: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-    let config = Config::from("/openapi.json")
+    // Without the bar on top: it offers to load documents from elsewhere, which the policy forbids.
+    let config = Config::from("/docs/openapi.json")
+        .use_base_layout()
         .try_it_out_enabled(true)
         .display_request_duration(true)
         .validator_url("none");
@@ -45,8 +76,10 @@ pub(super) async fn openapi_json() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI_JSON.clone())
 }
 
-const PAGE_HEAD: &str = "<meta charset=\"UTF-8\">\
-    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
+const VIEWPORT: &str = "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
+
+/// For narrow screens.
+const STYLE: &str = concat!("<style>", include_str!("docs.css"), "</style>");
 
 /// Swagger UI, from the program itself.
 pub(super) async fn page() -> Result<Response, Problem> {
@@ -57,13 +90,17 @@ pub(super) async fn page() -> Result<Response, Problem> {
         .replace("\"./", "\"/docs/")
         .replace("\"index.css", "\"/docs/index.css")
         .replace("Swagger UI", "Customer Accounts")
-        .replace("<meta charset=\"UTF-8\">", PAGE_HEAD);
+        .replace("</head>", &format!("{VIEWPORT}{STYLE}</head>"));
     Ok((headers("text/html; charset=utf-8".to_owned()), text).into_response())
 }
 
 /// A file of the page.
 pub(super) async fn file(params: RawPathParams) -> Result<Response, Problem> {
     let name = params.iter().find(|(name, _)| *name == "file").map_or("", |(_, file)| file);
+    if name == "openapi.json" {
+        let json = headers("application/json".to_owned());
+        return Ok((json, OPENAPI_OF_THE_PAGE.clone()).into_response());
+    }
     let (content_type, bytes) = part(name).ok_or_else(nothing)?;
     Ok((headers(content_type), bytes).into_response())
 }
@@ -108,10 +145,10 @@ pub(super) async fn problems() -> Response {
 
 fn html(title: &str, body: &str) -> Response {
     let text = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title} · Customer Accounts</title><style>body{{font:1.05rem/1.5 system-ui,\
-         sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem}}</style></head>\
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">{VIEWPORT}\
+         <link rel=\"icon\" type=\"image/png\" href=\"/docs/favicon-32x32.png\">\
+         <title>{title} · Customer Accounts</title><style>:root{{color-scheme:light dark}}body{{font:1.05rem/1.5 system-ui,\
+         sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem;overflow-wrap:break-word}}</style></head>\
          <body>{body}</body></html>\n"
     );
     (headers("text/html; charset=utf-8".to_owned()), text).into_response()

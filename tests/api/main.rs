@@ -15,6 +15,7 @@ mod concurrency;
 mod contract;
 mod crash;
 mod cut_writes;
+mod docs;
 mod document;
 mod draining;
 mod embedded;
