@@ -10,7 +10,7 @@ import { chromium } from 'playwright-core';
 
 const { API, TOKEN, CHROMIUM } = process.env;
 const folder = process.argv[2];
-const PATIENCE = 15_000;
+const PATIENCE = 60_000;
 
 const DESKTOP = { name: 'desktop', viewport: { width: 1280, height: 800 } };
 const PHONE = {
