@@ -4,6 +4,10 @@ use clap::Parser;
 use customer_accounts::cli;
 use customer_accounts::config::Arguments;
 
+/// A request makes many small pieces; this allocator hands them out in less time than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     match cli::run(Arguments::parse()) {
         Ok(status) => status,

@@ -8,10 +8,11 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use metrics::{counter, gauge, histogram};
+use metrics::{Label, counter, gauge, histogram};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::ROUTES;
 use super::problem::{self, Problem, ProblemCode};
 use crate::app::App;
 use crate::telemetry::metrics::{IN_FLIGHT, REQUEST_SECONDS, REQUESTS};
@@ -51,8 +52,7 @@ pub(super) async fn observe(
         path = request.uri().path(),
     );
     let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let route = route.unwrap_or("unmatched").to_owned();
+    let route = route_label(request.extensions().get::<MatchedPath>());
     let is_customer_data = request.uri().path().starts_with("/customers");
     request.extensions_mut().insert(id.clone());
     async move {
@@ -76,12 +76,12 @@ pub(super) async fn observe(
         let ms = (seconds * 10_000.0).round() / 10.0;
         tracing::info!(status = status.as_u16(), ms, "answered");
         let labels = [
-            ("method", method.to_owned()),
-            ("route", route),
-            ("status", status.as_str().to_owned()),
+            Label::from_static_parts("method", method),
+            Label::from_static_parts("route", route),
+            Label::new("status", status.as_str().to_owned()),
         ];
-        counter!(REQUESTS, &labels).increment(1);
-        histogram!(REQUEST_SECONDS, &labels).record(seconds);
+        counter!(REQUESTS, labels.iter()).increment(1);
+        histogram!(REQUEST_SECONDS, labels.iter()).record(seconds);
         drop(in_flight);
         response
     }
@@ -103,6 +103,13 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         gauge!(IN_FLIGHT).decrement(1.0);
     }
+}
+
+/// The route's template, as the route page has it.
+fn route_label(matched: Option<&MatchedPath>) -> &'static str {
+    matched
+        .and_then(|matched| ROUTES.iter().find(|(path, _)| *path == matched.as_str()))
+        .map_or("unmatched", |(path, _)| path)
 }
 
 /// The method, where it is one of HTTP's: callers may send any word.

@@ -246,12 +246,15 @@ impl Store {
         match attempt {
             Attempt::Joined if !self.migrated.load(Ordering::Acquire) => Err(Failure::NotMigrated),
             Attempt::Joined => batches.ask(item).await,
-            Attempt::Alone => {
-                let mut connection = self.connection().await?;
-                let mut outcomes = S::run(&mut connection, &[item]).await?;
-                outcomes.pop().ok_or_else(|| StoreError::Corrupt("no outcome".to_owned()).into())
-            }
+            // On the heap, since it is rare and large: every request's future would be that large.
+            Attempt::Alone => Box::pin(self.alone::<S>(item)).await,
         }
+    }
+
+    async fn alone<S: Statement>(&self, item: S::Item) -> Result<S::Outcome, Failure> {
+        let mut connection = self.connection().await?;
+        let mut outcomes = S::run(&mut connection, &[item]).await?;
+        outcomes.pop().ok_or_else(|| StoreError::Corrupt("no outcome".to_owned()).into())
     }
 
     /// A connection for one statement.
