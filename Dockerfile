@@ -11,10 +11,11 @@ ENV SQLX_OFFLINE=true
 # stands in for ours. Cargo wants every target that the manifest names to exist.
 COPY Cargo.toml Cargo.lock ./
 COPY bench/baseline/Cargo.toml bench/baseline/
-RUN mkdir -p src tests/api bench/baseline/src \
+RUN mkdir -p src tests/api benches bench/baseline/src \
     && echo 'fn main() {}' > bench/baseline/src/main.rs \
     && echo 'fn main() {}' > src/main.rs \
     && echo 'fn main() {}' > tests/api/main.rs \
+    && echo 'fn main() {}' > benches/parts.rs \
     && touch src/lib.rs \
     && cargo build --release --locked
 
