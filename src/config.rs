@@ -1,5 +1,6 @@
 //! Every setting, as a flag and an environment variable alike. Nobody else reads the environment.
 
+mod traces;
 mod transfer;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+pub use traces::Traces;
 pub use transfer::{Export, Import};
 
 /// The customer-accounts service: Individual Customers over HTTP, stored in Postgres.
@@ -77,6 +79,9 @@ pub struct Serve {
     /// What the log looks like.
     #[command(flatten)]
     pub log: Log,
+    /// Where traces go.
+    #[command(flatten)]
+    pub traces: Traces,
     /// Leave the database's schema as it is; the service is ready once it is migrated.
     #[arg(long, env)]
     pub no_migrate: bool,

@@ -12,7 +12,7 @@
 //! | [`app`] | what a request needs | `auth`, `config`, `store`, `telemetry`, `vault`, `domain` |
 //! | [`http`] | routes, extractors, problems | `app`, `auth`, `customers`, `domain`, `telemetry`, `wire` |
 //! | [`embedded_postgres`] | the private server | nothing |
-//! | [`telemetry`] | log, metrics | `config` |
+//! | [`telemetry`] | log, metrics, traces | `config` |
 //! | [`cli`] | the commands | all |
 //!
 //! A test reads this table and the `use` lines and fails where they part.

@@ -13,8 +13,8 @@ from files import ROOT, documents, parse
 # The oldest version of Kubernetes that still gets fixes is newer than the first.
 KUBERNETES = ["1.32", "1.37"]
 NAMESPACE = "customer-accounts"
-# serve.rs: how long closing the pool may take after SHUTDOWN_TIMEOUT.
-CLOSE_SECONDS = 5
+# serve.rs and export.rs: how long closing the pool and sending the last traces may take after SHUTDOWN_TIMEOUT.
+CLOSE_SECONDS = 5 + 3
 # What PostgreSQL takes by default, without those it keeps for its superuser.
 DATABASE_CONNECTIONS = 97
 

@@ -14,6 +14,7 @@ use super::key::{Algorithm, KeySet, VerifyingKey};
 use super::key_cache::{Cache, Held, Step};
 use super::key_source::{FetchError, KeyFetcher, KeySource};
 use super::token::{TokenError, VerifyError};
+use crate::telemetry::traces;
 
 /// The keys of one issuer.
 pub(super) struct IssuerKeys {
@@ -102,11 +103,11 @@ impl IssuerKeys {
         let (over, fetch) = watch::channel(());
         cache.under_way = Some(fetch.clone());
         let issuer = Arc::clone(self);
-        tokio::spawn(async move {
+        tokio::spawn(traces::started_here(async move {
             let outcome = issuer.fetcher.fetch().await;
             issuer.record(outcome, now);
             drop(over);
-        });
+        }));
         fetch
     }
 

@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::OnceCell;
 
 use super::key::KeySet;
+use crate::telemetry::traces;
 
 /// How long a fetch may take, connecting included.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,9 +163,15 @@ impl KeyFetcher {
     /// The body of the answer; where it is too large, its beginning, one chunk past the limit.
     async fn download(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
         let client = self.client.get_or_try_init(async || client_for(url)).await?;
+        let span = traces::Span::of_outgoing("GET", url.host_str(), url.port_or_known_default());
         // `without_url`: a query may hold a secret, and the log names the source anyway.
-        let failed = |error: reqwest::Error| FetchError::Request(error.without_url());
-        let mut answer = client.get(url.clone()).send().await.map_err(failed)?;
+        let failed = |error: reqwest::Error| {
+            span.failed("no_answer");
+            FetchError::Request(error.without_url())
+        };
+        let request = client.get(url.clone()).headers(span.traceparent().into_iter().collect());
+        let mut answer = request.send().await.map_err(failed)?;
+        span.was_answered(answer.status().as_u16());
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(answer.status()));
         }

@@ -24,6 +24,7 @@ use crate::domain::{Actor, ActorType, phone};
 use crate::embedded_postgres::EmbeddedPostgres;
 use crate::store::{SetUpError, Store, StoreError};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces;
 
 /// How long until the database is looked for again, while it is away at the start.
 const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
@@ -36,6 +37,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(settings: Serve) -> Result<(), Fatal> {
     crate::telemetry::start(&settings.log).map_err(|error| Fatal::because(&error))?;
+    let traces = traces::export::start(&settings.traces).map_err(|error| Fatal::because(&error))?;
     let mut signals = Signals::new()?;
     let (verifier, banner) = callers(&settings)?;
     let vault = vault(&settings.database.keys, &settings.auth, &settings.database.data)?;
@@ -80,6 +82,9 @@ pub(super) async fn run(settings: Serve) -> Result<(), Fatal> {
         tracing::info!("ready");
     })
     .await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     tracing::info!("stopped");
     served
 }

@@ -16,6 +16,7 @@ use super::ROUTES;
 use super::problem::{self, Problem, ProblemCode};
 use crate::app::App;
 use crate::telemetry::metrics::{IN_FLIGHT, REQUEST_SECONDS, REQUESTS};
+use crate::telemetry::traces;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
@@ -50,12 +51,19 @@ pub(super) async fn observe(
         id = %id.0,
         method = %request.method(),
         path = request.uri().path(),
+        trace_id = tracing::field::Empty,
     );
     let method = method_label(request.method());
-    let route = route_label(request.extensions().get::<MatchedPath>());
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let traced = traces::Span::of_request(method, matched, request.headers());
+    if let Some(id) = traced.trace_id() {
+        span.record("trace_id", tracing::field::display(id));
+    }
+    let within = traced.clone();
+    let route = route_label(matched);
     let is_customer_data = request.uri().path().starts_with("/customers");
     request.extensions_mut().insert(id.clone());
-    async move {
+    let served = async move {
         let in_flight = InFlight::begin();
         let answer = tokio::time::timeout(app.limits.request_timeout, next.run(request)).await;
         let response = answer.unwrap_or_else(|_| {
@@ -71,7 +79,11 @@ pub(super) async fn observe(
         if is_customer_data {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
+        if let Some((name, value)) = traced.traceresponse() {
+            headers.insert(name, value);
+        }
         let status = response.status();
+        traced.answered(status.as_u16());
         let seconds = started.elapsed().as_secs_f64();
         let ms = (seconds * 10_000.0).round() / 10.0;
         tracing::info!(status = status.as_u16(), ms, "answered");
@@ -84,9 +96,8 @@ pub(super) async fn observe(
         histogram!(REQUEST_SECONDS, labels.iter()).record(seconds);
         drop(in_flight);
         response
-    }
-    .instrument(span)
-    .await
+    };
+    within.around(served.instrument(span)).await
 }
 
 /// Counts a request as under way, also where its caller hangs up and it is dropped.
@@ -106,9 +117,9 @@ impl Drop for InFlight {
 }
 
 /// The route's template, as the route page has it.
-fn route_label(matched: Option<&MatchedPath>) -> &'static str {
+fn route_label(matched: Option<&str>) -> &'static str {
     matched
-        .and_then(|matched| ROUTES.iter().find(|(path, _)| *path == matched.as_str()))
+        .and_then(|matched| ROUTES.iter().find(|(path, _)| *path == matched))
         .map_or("unmatched", |(path, _)| path)
 }
 

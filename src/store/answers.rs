@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn begin_try(&self, id: Uuid, now: DateTime<Utc>) -> Result<Option<Try>, StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry("begin_try");
         let mut pauses = 0;
         loop {
             match self.count_try(id, now).await {
@@ -134,7 +134,7 @@ impl Store {
         at: DateTime<Utc>,
         was_right: bool,
     ) -> Result<(), StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry("settle_try");
         loop {
             match self.try_settle(id, at, was_right).await {
                 Ok(()) => return Ok(()),

@@ -128,7 +128,7 @@ impl Store {
         let row = self.row(head.id, change)?;
         let entry = self.version_entry(head, change);
         let version = Arc::new(NewVersion::of(head, change, row, &entry));
-        self.settled(&entry, |attempt| {
+        self.settled(S::NAME, &entry, |attempt| {
             let written = self.joined(batches, attempt, Arc::clone(&version));
             let entry = &entry;
             async move { Ok(entry.outcome(u64::from(written.await?))) }
@@ -148,7 +148,7 @@ impl Store {
     ) -> Result<Appended, StoreError> {
         let entry =
             self.entry(head, head.version, Action::Revealed, deed, Vec::new(), None, Some(purpose));
-        self.settled(&entry, |_| self.try_reveal(head, &entry, purpose)).await
+        self.settled("reveal", &entry, |_| self.try_reveal(head, &entry, purpose)).await
     }
 
     /// Erases a customer: in the entry's own statement the personal data leave its row and every
@@ -159,17 +159,18 @@ impl Store {
     pub async fn erase(&self, head: &Head, deed: Deed<'_>) -> Result<Appended, StoreError> {
         let entry =
             self.entry(head, head.version + 1, Action::Erased, deed, Vec::new(), None, None);
-        self.settled(&entry, |_| self.try_erase(head, &entry)).await
+        self.settled("erase", &entry, |_| self.try_erase(head, &entry)).await
     }
 
     /// Tries a statement until it is known what became of it. An attempt whose connection broke
     /// may have been done, or may yet be: from then on the entry's hash tells whether it stands.
     async fn settled<F: Future<Output = Result<Appended, Failure>>>(
         &self,
+        name: &'static str,
         entry: &Entry<'_>,
         attempt: impl Fn(Attempt) -> F,
     ) -> Result<Appended, StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry(name);
         let mut perhaps_done = false;
         loop {
             let outcome = match attempt(retry.attempt()).await {

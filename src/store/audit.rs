@@ -147,7 +147,7 @@ impl Store {
         after: Uuid,
         only: Option<Uuid>,
     ) -> Result<(Option<Uuid>, usize, Option<Broken>), StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry("audit");
         let (customers, entries) = loop {
             match self.try_audit(after, only).await {
                 Ok(rows) => break rows,

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::failure::Failure;
 use super::{Settings, StoreError};
 use crate::telemetry::metrics::{BATCH_SIZE, QUEUE_LENGTH};
+use crate::telemetry::traces::{Joined, Span};
 
 /// How long a batch waits for rows that others have locked.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
@@ -107,6 +108,7 @@ struct State<S: Statement> {
 struct Waiting<S: Statement> {
     item: S::Item,
     since: Instant,
+    span: Span,
     answer: oneshot::Sender<Result<S::Outcome, Failure>>,
 }
 
@@ -136,7 +138,7 @@ impl<S: Statement> Batches<S> {
     }
 
     /// Asks, with whoever else asks meanwhile. Must be called within a Tokio runtime.
-    pub(super) async fn ask(&self, item: S::Item) -> Result<S::Outcome, Failure> {
+    pub(super) async fn ask(&self, item: S::Item, span: Span) -> Result<S::Outcome, Failure> {
         let (answer, answered) = oneshot::channel();
         let starts = {
             let mut state = self.0.state();
@@ -146,7 +148,7 @@ impl<S: Statement> Batches<S> {
             if state.waiting.len() >= self.0.joining.queue {
                 return Err(StoreError::Overloaded.into());
             }
-            state.waiting.push_back(Waiting { item, since: Instant::now(), answer });
+            state.waiting.push_back(Waiting { item, since: Instant::now(), span, answer });
             let starts = state.busy < self.0.joining.lanes;
             state.busy += usize::from(starts);
             starts
@@ -228,7 +230,7 @@ impl<S: Statement> Work<S> {
         let mut state = self.shared.state();
         let most = state.waiting.len().min(self.shared.joining.batch);
         let (mut items, mut answers) = (Vec::with_capacity(most), Vec::with_capacity(most));
-        let mut later = Vec::new();
+        let (mut later, mut spans) = (Vec::new(), Joined::default());
         let now = Instant::now();
         while items.len() < most
             && let Some(waiting) = state.waiting.pop_front()
@@ -246,12 +248,14 @@ impl<S: Statement> Work<S> {
                 continue;
             }
             items.push(waiting.item);
+            spans.add(waiting.span);
             answers.push(waiting.answer);
         }
         for waiting in later.into_iter().rev() {
             state.waiting.push_front(waiting);
         }
         if !items.is_empty() {
+            spans.begin(items.len());
             return Some((items, answers));
         }
         state.busy -= 1;

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use sqlx::error::DatabaseError;
 use tokio::time::Instant;
 
+use crate::telemetry::traces::{Span, Statement};
 use crate::vault::VaultError;
 
 /// For how long a request keeps trying before it says that the database is away.
@@ -80,6 +81,29 @@ impl Failure {
     /// Whether the statement may have been done.
     pub(super) fn perhaps_done(&self) -> bool {
         matches!(self, Self::Unknown(_) | Self::Neighbour { perhaps_done: true })
+    }
+
+    /// Its kind, for a trace.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::NotDone(_) => "not_done",
+            Self::Unknown(_) => "unknown_outcome",
+            Self::Neighbour { .. } => "joined_statement_failed",
+            Self::Refused(_) => "refused",
+            Self::NotMigrated => "not_migrated",
+            Self::Other(StoreError::Overloaded) => "overloaded",
+            Self::Other(_) => "other",
+        }
+    }
+
+    /// Postgres' own code for it.
+    fn sqlstate(&self) -> Option<String> {
+        match self {
+            Self::NotDone(error) | Self::Unknown(error) | Self::Refused(error) => {
+                error.as_database_error().map(code)
+            }
+            Self::Neighbour { .. } | Self::NotMigrated | Self::Other(_) => None,
+        }
     }
 
     /// Whether the same may succeed later without anyone's doing.
@@ -162,41 +186,48 @@ pub(super) struct Retry {
     /// How many connections may turn out to have died while idle, as all do when the server starts
     /// again. They say nothing of it, so the next attempt needs no pause.
     idle: usize,
-    next: Attempt,
+    alone: bool,
+    statement: Statement,
 }
 
 /// How a request tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Attempt {
-    /// Together with whoever else asks.
-    Joined,
+    /// Together with whoever else asks; the span is this request's.
+    Joined(Span),
     /// Alone, after that failed.
     Alone,
 }
 
 impl Retry {
-    pub(super) fn start(pool: &PgPool) -> Self {
+    /// `name` is what traces call the statement.
+    pub(super) fn start(pool: &PgPool, name: &'static str) -> Self {
         Self {
             until: Instant::now() + PATIENCE,
             pause: FIRST_PAUSE,
             idle: pool.options().get_max_connections() as usize,
-            next: Attempt::Joined,
+            alone: false,
+            statement: Statement::begin(name),
         }
     }
 
     /// Without patience for a server that is away.
-    pub(super) fn of_broken_connections(pool: &PgPool) -> Self {
-        Self { until: Instant::now(), ..Self::start(pool) }
+    pub(super) fn of_broken_connections(pool: &PgPool, name: &'static str) -> Self {
+        Self { until: Instant::now(), ..Self::start(pool, name) }
     }
 
     /// The attempt to make now.
     pub(super) fn attempt(&self) -> Attempt {
-        self.next
+        if self.alone { Attempt::Alone } else { Attempt::Joined(self.statement.span()) }
     }
 
     /// Waits before the next attempt; the failure itself where there is to be none.
     pub(super) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
-        self.next = Attempt::Alone;
+        self.alone = true;
+        let kind = failure.kind();
+        if self.statement.is_traced() {
+            self.statement.attempt_failed(kind, failure.sqlstate());
+        }
         if matches!(failure, Failure::Neighbour { .. }) {
             return Ok(());
         }
@@ -205,6 +236,7 @@ impl Retry {
             return Ok(());
         }
         if !failure.may_pass() || Instant::now() + self.pause > self.until {
+            self.statement.span().failed(kind);
             return Err(failure.into());
         }
         tokio::time::sleep(self.pause).await;

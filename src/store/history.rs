@@ -70,7 +70,7 @@ impl Store {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Option<Vec<PastEntry>>, StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry("history");
         loop {
             match self.try_history(id, before, limit).await {
                 Ok(entries) => return Ok(entries),
@@ -122,7 +122,7 @@ impl Store {
         id: Uuid,
         version: Version,
     ) -> Result<Option<PastVersion>, StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry("past_version");
         loop {
             match self.try_past_version(id, version).await {
                 Ok(document) => return Ok(document),
@@ -197,7 +197,7 @@ impl Store {
         id: Uuid,
         record: &Record,
     ) -> Result<Option<Recorded>, StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry("recorded");
         loop {
             match self.try_recorded(id, record).await {
                 Ok(recorded) => return Ok(recorded),

@@ -41,7 +41,7 @@ impl Store {
     pub async fn list(&self, request: &PageRequest, view: View) -> Result<Page, ListError> {
         let question = self.question(request);
         let after = self.place(request, &question)?;
-        let mut retry = self.retry();
+        let mut retry = self.retry("list");
         let rows = loop {
             match self.try_list(request, after, view).await {
                 Ok(rows) => break rows,

@@ -193,7 +193,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database does not answer; [`StoreError::ForeignKeyring`].
     pub async fn is_ready(&self) -> Result<bool, StoreError> {
-        let mut retry = Retry::of_broken_connections(&self.pool);
+        let mut retry = Retry::of_broken_connections(&self.pool, "ready");
         loop {
             match self.try_is_ready().await {
                 Ok(ready) => return Ok(ready),
@@ -244,8 +244,10 @@ impl Store {
         item: S::Item,
     ) -> Result<S::Outcome, Failure> {
         match attempt {
-            Attempt::Joined if !self.migrated.load(Ordering::Acquire) => Err(Failure::NotMigrated),
-            Attempt::Joined => batches.ask(item).await,
+            Attempt::Joined(_) if !self.migrated.load(Ordering::Acquire) => {
+                Err(Failure::NotMigrated)
+            }
+            Attempt::Joined(span) => batches.ask(item, span).await,
             // On the heap, since it is rare and large: every request's future would be that large.
             Attempt::Alone => Box::pin(self.alone::<S>(item)).await,
         }
@@ -282,9 +284,9 @@ impl Store {
         }
     }
 
-    /// Counts the attempts of a request.
-    fn retry(&self) -> Retry {
-        Retry::start(&self.pool)
+    /// Counts the attempts of a request at a statement, which has this name in traces.
+    fn retry(&self, name: &'static str) -> Retry {
+        Retry::start(&self.pool, name)
     }
 
     /// Measures what is asked rather than counted: how many connections there are.

@@ -132,7 +132,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn base(&self, id: Uuid) -> Result<Option<Base>, StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry(Read::NAME);
         loop {
             match self.joined(&self.reads, retry.attempt(), id).await {
                 Ok(base) => return Ok(base),

@@ -108,7 +108,7 @@ impl Store {
     }
 
     async fn sealed(&self, after: Uuid, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry("sealed");
         loop {
             match self.try_sealed(after, limit).await {
                 Ok(rows) => return Ok(rows),
@@ -132,7 +132,7 @@ impl Store {
     }
 
     async fn replace(&self, field: Field, replacements: &Replacements) -> Result<u64, StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry("reseal");
         loop {
             match self.try_replace(field, replacements).await {
                 Ok(rows) => return Ok(rows),

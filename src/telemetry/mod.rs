@@ -1,7 +1,8 @@
 //! The log: for people on a terminal, JSON lines otherwise, written to standard error. What is
-//! measured is [`metrics`]' matter.
+//! measured is [`metrics`]' matter, what is traced [`traces`]'.
 
 pub mod metrics;
+pub mod traces;
 
 use std::io::IsTerminal;
 

@@ -51,6 +51,8 @@ mod search;
 mod search_pages;
 mod secrets;
 mod support;
+mod traces;
+mod traces_export;
 mod twins;
 mod unchanged;
 mod verified;

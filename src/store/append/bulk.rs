@@ -82,7 +82,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing is written then, but after [`StoreError::Away`], when all may be.
     pub async fn create_all(&self, beginnings: &[Beginning]) -> Result<Vec<Stood>, StoreError> {
-        let mut retry = self.retry();
+        let mut retry = self.retry("import");
         let mut perhaps_done = false;
         loop {
             match self.try_create_all(beginnings, perhaps_done).await {

@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod bodies;
 pub mod cluster;
+pub mod collector;
 pub mod contract;
 pub mod crowd;
 pub mod desk;
@@ -15,6 +16,7 @@ pub mod pieces;
 pub mod program;
 pub mod property;
 pub mod stored;
+pub mod traced;
 
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, LazyLock};
