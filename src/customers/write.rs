@@ -19,8 +19,10 @@ use crate::wire::customer::{self, Context, StoredSecrets};
 use crate::wire::merge_patch::{self, Merged};
 use crate::wire::{document, json};
 
-/// How often a write without a precondition goes on from a newer version before it gives up.
-pub(super) const ATTEMPTS: usize = 32;
+/// How often a write without a precondition goes on from a newer version before it gives up. Of those
+/// who write one customer at once one gets through each time, so as many may write it at once; the
+/// request's time limit ends what takes too long.
+pub(super) const ATTEMPTS: usize = 256;
 
 /// A change of a stored customer.
 #[derive(Debug, Clone)]
