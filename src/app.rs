@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::auth::Verifier;
+use crate::auth::{RateLimit, Verifier};
 use crate::domain::clock::Clock;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
@@ -21,6 +21,11 @@ pub struct App {
     pub metrics: Option<Metrics>,
     /// Whether PATCH, PUT and DELETE without `If-Match` are refused (428).
     pub require_if_match: bool,
+    /// How many requests a caller may make; as many as it likes where there is none.
+    pub rate_limit: Option<RateLimit>,
+    /// The origins whose pages may read answers in a browser, as browsers send them, or `*` alone for
+    /// every one. None: no answer says a word about origins.
+    pub cors_origins: Vec<String>,
 }
 
 /// What a request may cost.

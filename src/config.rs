@@ -1,5 +1,6 @@
 //! Every setting, as a flag and an environment variable alike. Nobody else reads the environment.
 
+mod callers;
 mod traces;
 mod transfer;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+pub use callers::{AllowedOrigins, Callers};
 pub use traces::Traces;
 pub use transfer::{Export, Import};
 
@@ -76,6 +78,9 @@ pub struct Serve {
     /// Who may call.
     #[command(flatten)]
     pub auth: Auth,
+    /// From where, and how often.
+    #[command(flatten)]
+    pub callers: Callers,
     /// What the log looks like.
     #[command(flatten)]
     pub log: Log,

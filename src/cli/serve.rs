@@ -1,6 +1,7 @@
 //! `serve`: start what the service needs, listen, and at a signal let go of it in order.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use tower::ServiceExt;
 
 use super::{Fatal, banner, development, start_embedded, store_settings, vault};
 use crate::app::{App, Limits};
-use crate::auth::{KeySource, Principal, Scopes, Verifier};
-use crate::config::{DEVELOPMENT_SUBJECT, Serve};
+use crate::auth::{KeySource, Principal, Rate, RateLimit, Scopes, Verifier};
+use crate::config::{Callers, DEVELOPMENT_SUBJECT, Serve};
 use crate::domain::clock::Clock;
 use crate::domain::{Actor, ActorType, phone};
 use crate::embedded_postgres::EmbeddedPostgres;
@@ -73,6 +74,8 @@ pub(super) async fn run(settings: Serve) -> Result<(), Fatal> {
         },
         metrics: beside.then_some(metrics),
         require_if_match: settings.require_if_match,
+        rate_limit: rate(&settings.callers).map(|rate| RateLimit::new(rate, &Clock::System)),
+        cors_origins: settings.callers.cors_allowed_origins.clone().unwrap_or_default().0,
     });
     tracing::info!(%address, "listening");
     let served = serve(&settings, listener, app, &mut signals, embedded, || {
@@ -87,6 +90,12 @@ pub(super) async fn run(settings: Serve) -> Result<(), Fatal> {
     }
     tracing::info!("stopped");
     served
+}
+
+fn rate(callers: &Callers) -> Option<Rate> {
+    let per_second = NonZeroU32::new(callers.rate_limit_per_second?)?;
+    let burst = callers.rate_limit_burst.and_then(NonZeroU32::new).unwrap_or(per_second);
+    Some(Rate { per_second, burst })
 }
 
 /// Who may call, and in the development mode a first token for the one who starts it.

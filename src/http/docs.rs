@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::RawPathParams;
-use axum::http::{HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -53,6 +54,8 @@ fn without_example(parameter: &mut Value) {
     }
 }
 
+const HTML: &str = "text/html; charset=utf-8";
+
 /// Swagger UI sets styles in elements and shows small pictures from its style sheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
@@ -68,12 +71,12 @@ static SWAGGER_UI: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(config)
 });
 
-pub(super) async fn openapi_yaml() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/yaml")], OPENAPI_YAML)
+pub(super) async fn openapi_yaml(request: HeaderMap) -> Response {
+    document(&request, "application/yaml", OPENAPI_YAML)
 }
 
-pub(super) async fn openapi_json() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI_JSON.clone())
+pub(super) async fn openapi_json(request: HeaderMap) -> Response {
+    document(&request, "application/json", OPENAPI_JSON.clone())
 }
 
 const VIEWPORT: &str = "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
@@ -82,7 +85,7 @@ const VIEWPORT: &str = "<meta name=\"viewport\" content=\"width=device-width, in
 const STYLE: &str = concat!("<style>", include_str!("docs.css"), "</style>");
 
 /// Swagger UI, from the program itself.
-pub(super) async fn page() -> Result<Response, Problem> {
+pub(super) async fn page(request: HeaderMap) -> Result<Response, Problem> {
     let (_, bytes) = part("index.html").ok_or_else(nothing)?;
     // Its own addresses are relative to a folder, which this page has none of; and it knows neither
     // our name nor narrow screens.
@@ -91,18 +94,17 @@ pub(super) async fn page() -> Result<Response, Problem> {
         .replace("\"index.css", "\"/docs/index.css")
         .replace("Swagger UI", "Customer Accounts")
         .replace("</head>", &format!("{VIEWPORT}{STYLE}</head>"));
-    Ok((headers("text/html; charset=utf-8".to_owned()), text).into_response())
+    Ok(page_part(&request, HTML, text))
 }
 
 /// A file of the page.
-pub(super) async fn file(params: RawPathParams) -> Result<Response, Problem> {
+pub(super) async fn file(request: HeaderMap, params: RawPathParams) -> Result<Response, Problem> {
     let name = params.iter().find(|(name, _)| *name == "file").map_or("", |(_, file)| file);
     if name == "openapi.json" {
-        let json = headers("application/json".to_owned());
-        return Ok((json, OPENAPI_OF_THE_PAGE.clone()).into_response());
+        return Ok(page_part(&request, "application/json", OPENAPI_OF_THE_PAGE.clone()));
     }
     let (content_type, bytes) = part(name).ok_or_else(nothing)?;
-    Ok((headers(content_type), bytes).into_response())
+    Ok(page_part(&request, &content_type, bytes))
 }
 
 /// A part of Swagger UI: its media type and its bytes.
@@ -112,7 +114,10 @@ fn part(name: &str) -> Option<(String, Vec<u8>)> {
 }
 
 /// What a problem means and what to do about it.
-pub(super) async fn problem(params: RawPathParams) -> Result<Response, Problem> {
+pub(super) async fn problem(
+    request: HeaderMap,
+    params: RawPathParams,
+) -> Result<Response, Problem> {
     let name = params.iter().find(|(name, _)| *name == "code").map(|(_, code)| code);
     let code = ProblemCode::ALL.iter().find(|code| Some(code.as_str()) == name);
     let code = code.ok_or_else(nothing)?;
@@ -125,11 +130,11 @@ pub(super) async fn problem(params: RawPathParams) -> Result<Response, Problem> 
         code.meaning(),
         code.remedy(),
     );
-    Ok(html(code.title(), &text))
+    Ok(html(&request, code.title(), &text))
 }
 
 /// Every problem there is.
-pub(super) async fn problems() -> Response {
+pub(super) async fn problems(request: HeaderMap) -> Response {
     let mut list = String::from("<h1>Problems</h1><ul>");
     for code in ProblemCode::ALL {
         let (name, status, title) = (code.as_str(), code.status().as_u16(), code.title());
@@ -140,10 +145,10 @@ pub(super) async fn problems() -> Response {
         );
     }
     list.push_str("</ul><p><a href=\"/docs\">The API</a></p>");
-    html("Problems", &list)
+    html(&request, "Problems", &list)
 }
 
-fn html(title: &str, body: &str) -> Response {
+fn html(request: &HeaderMap, title: &str, body: &str) -> Response {
     let text = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">{VIEWPORT}\
          <link rel=\"icon\" type=\"image/png\" href=\"/docs/favicon-32x32.png\">\
@@ -151,15 +156,46 @@ fn html(title: &str, body: &str) -> Response {
          sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem;overflow-wrap:break-word}}</style></head>\
          <body>{body}</body></html>\n"
     );
-    (headers("text/html; charset=utf-8".to_owned()), text).into_response()
+    page_part(request, HTML, text)
 }
 
-fn headers(content_type: String) -> [(HeaderName, String); 3] {
-    [
-        (header::CONTENT_TYPE, content_type),
-        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
-        (header::REFERRER_POLICY, "no-referrer".to_owned()),
-    ]
+/// A document that a browser shows or runs.
+fn page_part(request: &HeaderMap, content_type: &str, content: impl Into<Bytes>) -> Response {
+    let mut response = document(request, content_type, content);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// A document that is the same for all, until the next release: caches keep it and ask whether it
+/// still holds. The tag is weak, since the document may be sent compressed or plain.
+fn document(request: &HeaderMap, content_type: &str, content: impl Into<Bytes>) -> Response {
+    let content = content.into();
+    let mut tag = String::from("W/\"");
+    for byte in &digest(&SHA256, &content).as_ref()[..16] {
+        // Writing to a string does not fail.
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    let current = knows(request, &tag);
+    let headers: [(HeaderName, &str); 3] = [
+        (header::ETAG, &tag),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::VARY, "accept-encoding"),
+    ];
+    if current {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(header::CONTENT_TYPE, content_type)], content).into_response()
+}
+
+/// Whether `If-None-Match` names the tag, compared weakly (RFC 9110, section 13.1.2).
+fn knows(request: &HeaderMap, tag: &str) -> bool {
+    let values = request.get_all(header::IF_NONE_MATCH).iter();
+    let mut tags = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    tags.any(|given| given.trim() == "*" || opaque(given) == opaque(tag))
 }
 
 fn nothing() -> Problem {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::problem::{Problem, ProblemCode};
+use super::rate_limit;
 use crate::app::App;
 use crate::auth::{Principal, Scope};
 use crate::wire::json;
@@ -58,6 +59,10 @@ impl<S: Requires> FromRequestParts<Arc<App>> for Caller<S> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let principal = app.verifier.verify(bearer(&parts.headers)?).await?;
+        // Before the scope is looked at, so that what a caller may not do costs it too.
+        if let Some(limit) = &app.rate_limit {
+            rate_limit::count(limit, &principal, &parts.extensions)?;
+        }
         if !principal.scopes.holds(S::SCOPE) {
             return Err(Problem::insufficient_scope(S::SCOPE));
         }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
+use axum::middleware::map_response;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
+use super::compression;
 use super::problem::{Problem, ProblemCode};
 use crate::app::App;
 use crate::customers::Store;
@@ -50,5 +52,8 @@ fn exposition(store: &Store, metrics: &Metrics) -> impl IntoResponse + use<> {
 
 /// The metrics on a listener of their own.
 pub fn metrics_router(store: Store, metrics: Metrics) -> Router {
-    Router::new().route("/metrics", get(async move || exposition(&store, &metrics)))
+    Router::new()
+        .route("/metrics", get(async move || exposition(&store, &metrics)))
+        .route_layer(compression::layer())
+        .route_layer(map_response(compression::never_refuse))
 }

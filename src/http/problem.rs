@@ -148,6 +148,10 @@ impl Problem {
         problem
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.code.status()
+    }
+
     /// As the panic layer wants it.
     pub(super) fn into_panic_response(self) -> Response<Body> {
         self.into_response()

@@ -110,6 +110,9 @@ problem_codes! {
     TooManyTries = "too_many_tries", TOO_MANY_REQUESTS, "Too many wrong answers",
         "Five wrong answers were given for this customer within 15 minutes. Right ones are refused too, until the time is over.",
         "Wait as long as Retry-After says.";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
+        "The caller (the token's subject and actor type) made more requests than this service takes from one. Nothing was done, and an Idempotency-Key was not used up.",
+        "Wait as long as Retry-After says, then send it again. RateLimit, which every answer to a caller has, tells how many more requests may be made before that happens.";
     InternalError = "internal_error", INTERNAL_SERVER_ERROR, "Internal error",
         "The fault is the service's.",
         "Tell its operators the requestId; their log has the cause. A write under an Idempotency-Key can be sent again safely.";

@@ -25,6 +25,8 @@ pub const TOKEN_CACHE_LOOKUPS: &str = "token_cache_lookups_total";
 pub const BATCH_SIZE: &str = "database_batch_size";
 /// Requests that wait for their statement, by `statement`.
 pub const QUEUE_LENGTH: &str = "database_queue_length";
+/// Requests refused because their caller made too many.
+pub const RATE_LIMITED: &str = "rate_limited_requests_total";
 /// 1, with the `version` of the program.
 pub const BUILD_INFO: &str = "customer_accounts_build_info";
 
@@ -76,6 +78,7 @@ impl Metrics {
         describe_counter!(TOKEN_CACHE_LOOKUPS, "Tokens looked up among the verified ones.");
         describe_histogram!(BATCH_SIZE, "How many requests one statement served.");
         describe_gauge!(QUEUE_LENGTH, "Requests that wait for their statement.");
+        describe_counter!(RATE_LIMITED, "Requests refused because their caller made too many.");
         describe_gauge!(BUILD_INFO, "The program's version.");
         gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         Self(handle)

@@ -26,7 +26,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use customer_accounts::app::{App, Limits};
-use customer_accounts::auth::{DevelopmentKey, Principal, TokenRules, Verifier};
+use customer_accounts::auth::{DevelopmentKey, Principal, Rate, RateLimit, TokenRules, Verifier};
 use customer_accounts::domain::clock::Clock;
 use customer_accounts::domain::{Actor, ActorType};
 use customer_accounts::store::{Joining, Settings, Store};
@@ -80,6 +80,8 @@ pub struct Service {
 pub struct Setup {
     pub require_if_match: bool,
     pub limits: Limits,
+    pub rate: Option<Rate>,
+    pub cors_origins: &'static [&'static str],
     pub joining: Option<Joining>,
     /// What the service connects to, where something stands between it and its database.
     pub url: Option<String>,
@@ -125,6 +127,10 @@ impl Service {
             limits: setup.limits,
             metrics: Some(Metrics::start()),
             require_if_match: setup.require_if_match,
+            rate_limit: setup
+                .rate
+                .map(|rate| RateLimit::new(rate, &Clock::Set(Arc::clone(&clock)))),
+            cors_origins: setup.cors_origins.iter().map(|origin| (*origin).to_owned()).collect(),
         });
         Self {
             router: customer_accounts::http::router(Arc::clone(&app)),
