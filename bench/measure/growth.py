@@ -56,9 +56,12 @@ def operations(caller, wrk, server, seconds, rounds):
         "create": {"kind": "post"},
     }
     found = {name: [] for name in steps}
-    for _ in range(rounds):
+    # The first round warms up.
+    for number in range(rounds + 1):
         for name, step in steps.items():
-            found[name].append(wrk.load(server, connections=1, seconds=seconds, **step))
+            measured = wrk.load(server, connections=1, seconds=seconds, **step)
+            if number:
+                found[name].append(measured)
         wrk.postgres.settle("growth")
     for name, measured in found.items():
         median = statistics.median(one["p50"] for one in measured)

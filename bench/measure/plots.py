@@ -25,9 +25,15 @@ def save(figure, path):
     pyplot.close(figure)
 
 
-def plain(axis, low=0):
-    axis.set_ylim(bottom=low)
+def plain(axis):
+    axis.set_ylim(bottom=0)
     axis.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
+
+
+def logarithmic(axis):
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
 def connections(found, folder):
@@ -40,8 +46,7 @@ def connections(found, folder):
                 axes[row][column].plot(counts, [one[key] for one in points], "o-", color=colour, label=name)
         axes[0][column].set_title(kind.upper())
         plain(axes[0][column])
-        axes[1][column].set_yscale("log")
-        axes[1][column].yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        logarithmic(axes[1][column])
         axes[1][column].set_xscale("log", base=2)
         axes[1][column].set_xticks(counts, [str(count) for count in counts])
         axes[1][column].set_xlabel("connections")
@@ -70,9 +75,11 @@ def growth(found, folder):
         axes[1][column].minorticks_off()
         axes[0][column].set_title(["reads, pages, creations", "searches"][column])
         axes[0][column].legend(frameon=False, ncols=2, fontsize=8, loc="upper left")
-    for row, label in enumerate(["requests a second, 1 connection", "p99, ms"]):
-        plain(axes[row][0])
-        axes[row][0].set_ylabel(label)
+    axes[0][0].set_ylabel("requests a second, 1 connection")
+    axes[1][0].set_ylabel("p99, ms")
+    plain(axes[0][0])
+    logarithmic(axes[1][0])
+    # Room for the legends.
     highest = axes[0][0].get_ylim()[1]
     axes[0][0].set_ylim(top=highest * 1.45)
     save(figure, folder / "growth.svg")
