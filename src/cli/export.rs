@@ -3,7 +3,6 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use secrecy::ExposeSecret;
 use tempfile::NamedTempFile;
 use uuid::Uuid;
@@ -11,17 +10,16 @@ use uuid::Uuid;
 use super::Fatal;
 use super::maintenance::{progress, with_store};
 use crate::config::Export;
-use crate::customers::{self, Act, Error, StoreError, View};
+use crate::customers::{self, Act, StoreError, View};
 use crate::domain::Actor;
 use crate::domain::clock::Clock;
 use crate::store::Store;
+use crate::store::entry::Head;
 use crate::store::export::Stored;
 use crate::wire::document;
 
 /// How many customers are taken from the database at a time.
 const AT_ONCE: usize = 500;
-/// How many histories are told at once that their customer's secrets are exported.
-const TELLING_AT_ONCE: usize = 8;
 
 impl From<StoreError> for Fatal {
     fn from(error: StoreError) -> Self {
@@ -58,7 +56,8 @@ async fn export(
                 Some(actor) => tell(store, actor, &request_id, &customers).await?,
                 None => Vec::new(),
             };
-            for customer in customers.iter().filter(|customer| !erased.contains(&customer.id)) {
+            for customer in customers.iter().filter(|customer| !erased.contains(&customer.head.id))
+            {
                 let line = line(store, customer, with_secrets.is_some())?;
                 writeln!(output, "{line}").map_err(|error| cannot_write(&error))?;
                 count += 1;
@@ -77,12 +76,12 @@ fn line(store: &Store, customer: &Stored, with_secrets: bool) -> Result<String, 
         if with_secrets { store.open_stored(customer)? } else { (None, None) };
     document::exported(
         &customer.document,
-        customer.version,
+        customer.head.version,
         social_id.as_ref().map(ExposeSecret::expose_secret),
         answer.as_ref().map(ExposeSecret::expose_secret),
     )
     // The library's message may quote the document.
-    .map_err(|_| Fatal(format!("the document of customer {} cannot be read", customer.id)))
+    .map_err(|_| Fatal(format!("the document of customer {} cannot be read", customer.head.id)))
 }
 
 /// Tells the histories, before anything is written; which customers were erased meanwhile.
@@ -93,19 +92,10 @@ async fn tell(
     customers: &[Stored],
 ) -> Result<Vec<Uuid>, Fatal> {
     let act = Act { actor, at: Clock::System.now(), request_id, view: View::Masked, key: None };
-    let told: Vec<Option<Uuid>> =
-        stream::iter(customers.iter().filter(|customer| customer.has_secrets()))
-            .map(async |customer| {
-                match customers::secrets::tell_of_export(store, act, customer.id).await {
-                    Ok(()) => Ok(None),
-                    Err(Error::Erased) => Ok(Some(customer.id)),
-                    Err(error) => Err(Fatal::because(&error)),
-                }
-            })
-            .buffer_unordered(TELLING_AT_ONCE)
-            .try_collect()
-            .await?;
-    Ok(told.into_iter().flatten().collect())
+    let shown = customers.iter().filter(|customer| customer.has_secrets());
+    let heads: Vec<&Head> = shown.map(|customer| &customer.head).collect();
+    let told = customers::secrets::tell_of_export(store, act, &heads).await;
+    told.map_err(|error| Fatal::because(&error))
 }
 
 /// Where the lines go: a file appears under its name once it is whole, and is gone where it fails.

@@ -9,7 +9,7 @@ use super::{Act, Error};
 use crate::store::Store;
 use crate::store::answers::Try;
 use crate::store::append::Appended;
-use crate::store::entry::Deed;
+use crate::store::entry::{Deed, Head};
 use crate::wire::requests;
 
 /// Why an export shows secrets, as the history has it.
@@ -45,22 +45,45 @@ pub async fn reveal(store: &Store, act: Act<'_>, id: Uuid, body: Value) -> Resul
     Err(Error::Contended)
 }
 
-/// Puts the entry that a customer's secrets are exported in its history.
+/// Puts the entry that their secrets are exported in the histories of customers, each known by the
+/// head that its history had; those who were erased meanwhile, and so have none.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Erased`], [`Error::Contended`], [`Error::Store`].
-pub async fn tell_of_export(store: &Store, act: Act<'_>, id: Uuid) -> Result<(), Error> {
+/// [`Error::NotFound`], [`Error::Contended`], [`Error::Store`].
+pub async fn tell_of_export(
+    store: &Store,
+    act: Act<'_>,
+    heads: &[&Head],
+) -> Result<Vec<Uuid>, Error> {
+    let told = store.append_reveals(heads, export_deed(&act), EXPORT).await?;
+    let mut erased = Vec::new();
+    // Others wrote these meanwhile.
+    for head in heads.iter().filter(|head| !told.contains(&head.id)) {
+        match tell_one_of_export(store, act, head.id).await {
+            Ok(()) => {}
+            Err(Error::Erased) => erased.push(head.id),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(erased)
+}
+
+async fn tell_one_of_export(store: &Store, act: Act<'_>, id: Uuid) -> Result<(), Error> {
     for _ in 0..ATTEMPTS {
         let base = store.base(id).await?.ok_or(Error::NotFound)?;
         if base.document.is_none() {
             return Err(Error::Erased);
         }
-        let deed = Deed { actor: act.actor, at: act.at, request_id: act.request_id, record: None };
-        if let Appended::Written(_) = store.append_reveal(&base.head, deed, EXPORT).await? {
+        let appended = store.append_reveal(&base.head, export_deed(&act), EXPORT).await?;
+        if let Appended::Written(_) = appended {
             return Ok(());
         }
     }
     Err(Error::Contended)
+}
+
+fn export_deed<'a>(act: &Act<'a>) -> Deed<'a> {
+    Deed { actor: act.actor, at: act.at, request_id: act.request_id, record: None }
 }
 
 /// Whether an answer is the stored one, once both are folded.

@@ -6,6 +6,7 @@ pub mod bulk;
 mod joined;
 mod statements;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use metrics::counter;
@@ -146,9 +147,44 @@ impl Store {
         deed: Deed<'_>,
         purpose: &str,
     ) -> Result<Appended, StoreError> {
-        let entry =
-            self.entry(head, head.version, Action::Revealed, deed, Vec::new(), None, Some(purpose));
-        self.settled("reveal", &entry, |_| self.try_reveal(head, &entry, purpose)).await
+        let entry = self.reveal_entry(head, deed, purpose);
+        let entries = std::slice::from_ref(&entry);
+        self.settled("reveal", &entry, |_| async move {
+            let appended = self.try_reveal(entries, deed, purpose).await?;
+            Ok(entries[0].outcome(appended.len() as u64))
+        })
+        .await
+    }
+
+    /// Appends the entries that the secrets of different customers were shown, and why: those for
+    /// whom another write came first are left out. Who is in what it returns has one; who is not may
+    /// have one, where a connection broke.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn append_reveals(
+        &self,
+        heads: &[&Head],
+        deed: Deed<'_>,
+        purpose: &str,
+    ) -> Result<HashSet<Uuid>, StoreError> {
+        let entries: Vec<Entry<'_>> =
+            heads.iter().map(|head| self.reveal_entry(head, deed, purpose)).collect();
+        let mut retry = self.retry("reveal");
+        loop {
+            match self.try_reveal(&entries, deed, purpose).await {
+                Ok(appended) => {
+                    let action = Action::Revealed.as_str();
+                    counter!(WRITES, "action" => action).increment(appended.len() as u64);
+                    return Ok(appended);
+                }
+                Err(failure) => retry.after(failure).await?,
+            }
+        }
+    }
+
+    fn reveal_entry<'a>(&self, head: &Head, deed: Deed<'a>, purpose: &str) -> Entry<'a> {
+        self.entry(head, head.version, Action::Revealed, deed, Vec::new(), None, Some(purpose))
     }
 
     /// Erases a customer: in the entry's own statement the personal data leave its row and every

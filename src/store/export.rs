@@ -3,19 +3,16 @@
 use futures_util::TryStreamExt;
 use secrecy::SecretString;
 use sqlx::{Connection as _, query};
-use uuid::Uuid;
 
+use super::entry::Head;
 use super::failure::Failure;
 use super::{Store, StoreError};
-use crate::domain::Version;
 use crate::vault::Field;
 
 /// A customer as an export reads it. Does not print itself: it holds personal data.
 pub struct Stored {
-    /// The customer.
-    pub id: Uuid,
-    /// Its version.
-    pub version: Version,
+    /// The customer, its version, and the newest entry of its history.
+    pub head: Head,
     /// Its document, masked.
     pub document: String,
     social_id_sealed: Option<Vec<u8>>,
@@ -48,15 +45,19 @@ impl Store {
         query!("set local statement_timeout = 0").execute(&mut *snapshot).await.map_err(failed)?;
         let mut rows = query!(
             r#"select id, version, document::text as "document!", social_id_sealed,
-                      security_answer_sealed
+                      security_answer_sealed, history_entry, history_hash
                from customers where erased_at is null order by created_at, id"#
         )
         .fetch(&mut *snapshot);
         let mut some = Vec::with_capacity(at_once);
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             some.push(Stored {
-                id: row.id,
-                version: row.version,
+                head: Head {
+                    id: row.id,
+                    version: row.version,
+                    entry: row.history_entry,
+                    end_hash: row.history_hash,
+                },
                 document: row.document,
                 social_id_sealed: row.social_id_sealed,
                 security_answer_sealed: row.security_answer_sealed,
@@ -81,7 +82,7 @@ impl Store {
         &self,
         stored: &Stored,
     ) -> Result<(Option<SecretString>, Option<SecretString>), StoreError> {
-        let Stored { id, social_id_sealed, security_answer_sealed, .. } = stored;
+        let Stored { head: Head { id, .. }, social_id_sealed, security_answer_sealed, .. } = stored;
         Ok((
             self.open(*id, Field::SocialId, social_id_sealed.as_deref())?,
             self.open(*id, Field::SecurityAnswer, security_answer_sealed.as_deref())?,

@@ -3,11 +3,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use customer_accounts::customers::{Act, StoreError, View, secrets};
+use customer_accounts::domain::{Actor, ActorType};
+use customer_accounts::store::entry::Head;
+use customer_accounts::store::export::Stored;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::bodies::{minimal, named, reference, with};
 use crate::support::desk::{Desk, told};
-use crate::support::{ALL_SCOPES, READ_WRITE};
+use crate::support::{ALL_SCOPES, READ_WRITE, Service};
 
 /// Customers of many kinds: with and without secrets, changed, suspended, erased.
 async fn populate(desk: &Desk) {
@@ -109,6 +114,45 @@ async fn an_export_with_secrets_stands_in_the_histories_of_those_who_have_some()
     }
     assert_eq!(told, 2);
     assert_eq!(desk.run(&["audit", "verify"]).await.status, Some(0));
+}
+
+#[tokio::test]
+async fn who_changes_while_secrets_are_exported_is_told_of_too_and_who_is_erased_is_left_out() {
+    let service = Service::start().await;
+    let mut customers = Vec::new();
+    for _ in 0..4 {
+        customers.push(service.create(&reference()).await);
+        service.wait(10);
+    }
+    let mut heads = Vec::new();
+    let exported = service.app.store.export(10, async |found: Vec<Stored>| {
+        heads.extend(found.into_iter().map(|stored| stored.head));
+        Ok::<(), StoreError>(())
+    });
+    exported.await.unwrap();
+    let change = json!({ "gender": "x" });
+    assert_eq!(service.patch(&customers[1].path, &change).send().await.status, 200);
+    assert_eq!(service.delete(&customers[2].path).send().await.status, 204);
+
+    let actor = Actor { kind: ActorType::Internal, id: Uuid::from_u128(7) };
+    let at = service.app.clock.now();
+    let act = Act { actor, at, request_id: "an-export", view: View::Masked, key: None };
+    let heads: Vec<&Head> = heads.iter().collect();
+    let erased = secrets::tell_of_export(&service.app.store, act, &heads).await.unwrap();
+    assert_eq!(erased, [heads[2].id]);
+    for (n, actions) in [
+        (0, &["revealed", "created"][..]),
+        (1, &["revealed", "updated", "created"]),
+        (2, &["erased", "created"]),
+        (3, &["revealed", "created"]),
+    ] {
+        let path = format!("{}/history", customers[n].path);
+        let history = service.get(&path).send().await.json();
+        let entries = history["data"].as_array().unwrap();
+        let told: Vec<&str> =
+            entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+        assert_eq!(told, actions);
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! The statements that append what is rare: each writes the customer's row and the entry, or nothing.
 
-use sqlx::query;
+use std::collections::HashSet;
+
+use sqlx::{query, query_scalar};
+use uuid::Uuid;
 
 use super::{Appended, Entry};
 use crate::store::Store;
-use crate::store::entry::Head;
+use crate::store::entry::{Action, Deed, Head};
 use crate::store::failure::Failure;
+use crate::vault::Digest;
 
 impl Store {
     /// Whether this very entry is in the history.
@@ -26,42 +30,60 @@ impl Store {
         .map_err(Failure::during)
     }
 
+    /// Appends entries of different customers by one deed; the customers of those that were appended.
     pub(super) async fn try_reveal(
         &self,
-        head: &Head,
-        entry: &Entry<'_>,
+        entries: &[Entry<'_>],
+        deed: Deed<'_>,
         purpose: &str,
-    ) -> Result<Appended, Failure> {
+    ) -> Result<HashSet<Uuid>, Failure> {
+        // In the order of their ids: statements that meet lock rows in one order.
+        let mut entries: Vec<&Entry<'_>> = entries.iter().collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        let ids: Vec<Uuid> = entries.iter().map(|entry| entry.id).collect();
+        let numbers: Vec<i64> = entries.iter().map(|entry| entry.number).collect();
+        let versions: Vec<i64> = entries.iter().map(|entry| entry.version).collect();
+        let digests = |of: fn(&Entry<'_>) -> Digest| -> Vec<Vec<u8>> {
+            entries.iter().map(|entry| of(entry).to_vec()).collect()
+        };
         let mut connection = self.connection().await?;
-        let done = query!(
-            "with customer as (
-                 update customers set history_entry = $2, history_hash = $3
-                 where id = $1 and history_entry = $4
-                 returning id
+        query_scalar!(
+            "with told as (
+                 select * from unnest(
+                     $1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bytea[]
+                 ) as told (id, entry, version, content_digest, hash, end_hash)
+             ),
+             customer as (
+                 update customers set history_entry = told.entry, history_hash = told.end_hash
+                 from told
+                 where customers.id = told.id and customers.history_entry = told.entry - 1
+                 returning customers.id
              )
              insert into customer_history (
                  customer_id, entry, version, action, actor_type, actor_id, at, request_id,
                  changed_secrets, purpose, content_digest, hash
              )
-             select id, $2, $5, $6, $7, $8, $9, $10, '{}', $11, $12, $13 from customer",
-            entry.id,
-            entry.number,
-            &entry.end_hash,
-            head.entry,
-            entry.version,
-            entry.action.as_str(),
-            entry.deed.actor.kind.as_str(),
-            entry.deed.actor.id,
-            entry.deed.at,
-            entry.deed.request_id,
+             select
+                 told.id, entry, version, $7, $8, $9, $10, $11, '{}', $12, content_digest, hash
+             from told join customer on customer.id = told.id
+             returning customer_id",
+            &ids,
+            &numbers,
+            &versions,
+            &digests(|entry| entry.content_digest),
+            &digests(|entry| entry.hash),
+            &digests(|entry| entry.end_hash),
+            Action::Revealed.as_str(),
+            deed.actor.kind.as_str(),
+            deed.actor.id,
+            deed.at,
+            deed.request_id,
             purpose,
-            &entry.content_digest,
-            &entry.hash,
         )
-        .execute(&mut *connection)
+        .fetch_all(&mut *connection)
         .await
-        .map_err(Failure::during)?;
-        Ok(entry.outcome(done.rows_affected()))
+        .map(|ids| ids.into_iter().collect())
+        .map_err(Failure::during)
     }
 
     pub(super) async fn try_erase(
