@@ -48,8 +48,8 @@ pub(super) async fn observe(
     // The path alone: a query string may hold what callers search for.
     let span = tracing::info_span!(
         "request",
-        id = %id.0,
-        method = %request.method(),
+        id = id.0.as_str(),
+        method = request.method().as_str(),
         path = request.uri().path(),
         trace_id = tracing::field::Empty,
     );

@@ -1,6 +1,7 @@
 //! The log: for people on a terminal, JSON lines otherwise, written to standard error. What is
 //! measured is [`metrics`]' matter, what is traced [`traces`]'.
 
+mod json_lines;
 pub mod metrics;
 pub mod traces;
 
@@ -9,6 +10,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
+use json_lines::{JsonLines, Members};
 
 /// Why the log cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +36,7 @@ pub fn start(settings: &Log) -> Result<(), BadLogLevel> {
         let ansi = std::io::stderr().is_terminal();
         let _ = lines.with_target(false).with_ansi(ansi).compact().try_init();
     } else {
-        let _ = lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .try_init();
+        let _ = lines.fmt_fields(Members).event_format(JsonLines).try_init();
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
