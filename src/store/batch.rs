@@ -272,7 +272,8 @@ impl<S: Statement> Work<S> {
         // Taken out: after a failure, or where this task ends, nobody uses the connection again.
         let mut lane = match self.lane.take() {
             Some(lane) => lane,
-            None => self.connect().await?,
+            // On the heap, since it is rare and large: the task that is spawned would be that large.
+            None => Box::pin(self.connect()).await?,
         };
         let run = S::run(&mut lane.connection, items);
         let outcomes = match self.shared.statement_timeout {
