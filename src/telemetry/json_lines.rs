@@ -202,7 +202,7 @@ mod tests {
             "shown": "a\tb",
             "debugged": "Some(\"c\")",
             "error": "it \"broke\"",
-            "target": "customer_accounts::telemetry::json_lines::tests",
+            "target": module_path!(),
         });
         assert_eq!(written, [expected]);
     }
