@@ -29,6 +29,7 @@ pub struct Revealed {
 /// [`Error`], but `Stale` and `Cursor`.
 pub async fn reveal(store: &Store, act: Act<'_>, id: Uuid, body: Value) -> Result<Revealed, Error> {
     let purpose = requests::reveal(body).map_err(Error::Invalid)?;
+    let _turn = store.turn(id).await?;
     for _ in 0..ATTEMPTS {
         let base = store.base(id).await?.ok_or(Error::NotFound)?;
         let Some(document) = &base.document else { return Err(Error::Erased) };
@@ -97,6 +98,7 @@ pub async fn verify_answer(
     body: Value,
 ) -> Result<bool, Error> {
     let given = requests::answer(body).map_err(Error::Invalid)?;
+    let _turn = store.turn(id).await?;
     match store.begin_try(id, act.at).await?.ok_or(Error::NotFound)? {
         Try::Answer(stored) => {
             let matches = given.same_as(stored.expose_secret());

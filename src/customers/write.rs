@@ -19,10 +19,9 @@ use crate::wire::customer::{self, Context, StoredSecrets};
 use crate::wire::merge_patch::{self, Merged};
 use crate::wire::{document, json};
 
-/// How often a write without a precondition goes on from a newer version before it gives up. Of those
-/// who write one customer at once one gets through each time, so as many may write it at once; the
-/// request's time limit ends what takes too long.
-pub(super) const ATTEMPTS: usize = 256;
+/// How often a write without a precondition goes on from a newer version before it gives up. An
+/// instance's requests take turns, so it is other instances that come first.
+pub(super) const ATTEMPTS: usize = 32;
 
 /// A change of a stored customer.
 #[derive(Debug, Clone)]
@@ -130,6 +129,7 @@ pub async fn amend(
     amendment: &Amendment,
 ) -> Result<Answer, Error> {
     let record = amendment.record(store, &act);
+    let _turn = store.turn(id).await?;
     for _ in 0..ATTEMPTS {
         let base = store.base(id).await?.ok_or(Error::NotFound)?;
         if let Some(first) = recorded(store, id, record.as_ref()).await? {
@@ -170,6 +170,7 @@ pub async fn erase(
     expected: Option<&Expected>,
 ) -> Result<bool, Error> {
     let record = record(store, &act, "DELETE", &Value::Null);
+    let _turn = store.turn(id).await?;
     for _ in 0..ATTEMPTS {
         let base = store.base(id).await?.ok_or(Error::NotFound)?;
         if recorded(store, id, record.as_ref()).await?.is_some() {

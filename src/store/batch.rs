@@ -11,19 +11,20 @@
 //! request that needs the row.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::{gauge, histogram};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::failure::Failure;
 use super::{Settings, StoreError};
-use crate::telemetry::metrics::{BATCH_SIZE, QUEUE_LENGTH};
+use crate::telemetry::metrics::{BATCH_SIZE, POOL_WAIT_SECONDS, QUEUE_LENGTH};
 use crate::telemetry::traces::{Joined, Span};
 
 /// How long a batch waits for rows that others have locked.
@@ -32,6 +33,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(2);
 /// How old a connection gets, so that a server that took over, or another one behind a proxy, is found.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
+/// How often a lane that itself waits looks after those who wait for it.
+const SWEEP: Duration = Duration::from_millis(250);
 
 /// How requests are joined.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +97,8 @@ struct Shared<S: Statement> {
     longest_wait: Duration,
     statement_timeout: Duration,
     state: Mutex<State<S>>,
+    /// Wakes who closes the store, when a lane is no longer at work.
+    ended: Notify,
 }
 
 struct State<S: Statement> {
@@ -134,6 +139,7 @@ impl<S: Statement> Batches<S> {
             longest_wait: settings.acquire_timeout,
             statement_timeout: settings.statement_timeout,
             state: Mutex::new(state),
+            ended: Notify::new(),
         }))
     }
 
@@ -156,7 +162,7 @@ impl<S: Statement> Batches<S> {
         if starts {
             tokio::spawn(Work::begin(Arc::clone(&self.0)).work());
         }
-        // The answer is lost only where the lane's task panicked, with the statement under way.
+        // The answer is lost only where the lane's task panicked, perhaps with the statement under way.
         answered.await.unwrap_or(Err(Failure::Neighbour { perhaps_done: true }))
     }
 
@@ -168,12 +174,18 @@ impl<S: Statement> Batches<S> {
         Lanes { idle: state.idle.len(), busy: state.busy }
     }
 
-    /// Closes the connections that are idle, and those at work once nobody waits.
+    /// Closes the connections, once nobody waits and no statement is under way.
     pub(super) async fn close(&self) {
-        let idle = {
-            let mut state = self.0.state();
-            state.closed = true;
-            std::mem::take(&mut state.idle)
+        let idle = loop {
+            let ended = self.0.ended.notified();
+            {
+                let mut state = self.0.state();
+                state.closed = true;
+                if state.busy == 0 {
+                    break std::mem::take(&mut state.idle);
+                }
+            }
+            ended.await;
         };
         for lane in idle {
             if let Err(error) = lane.connection.close().await {
@@ -187,6 +199,33 @@ impl<S: Statement> Shared<S> {
     fn state(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits for what a lane waits for: a connection, an outcome. As long as that takes no lane comes
+    /// for those in the queue, so meanwhile those who have hung up make room, and those who have waited
+    /// too long are told so.
+    async fn sweeping<T>(&self, awaited: impl Future<Output = T>) -> T {
+        let mut awaited = pin!(awaited);
+        loop {
+            if let Ok(done) = timeout(SWEEP, &mut awaited).await {
+                return done;
+            }
+            let mut state = self.state();
+            state.waiting.retain(|waiting| !waiting.answer.is_closed());
+            let now = Instant::now();
+            while let Some(oldest) = state.waiting.front()
+                && now.duration_since(oldest.since) > self.longest_wait
+                && let Some(oldest) = state.waiting.pop_front()
+            {
+                oldest.turn_away();
+            }
+        }
+    }
+}
+
+impl<S: Statement> Waiting<S> {
+    fn turn_away(self) {
+        _ = self.answer.send(Err(StoreError::Overloaded.into()));
+    }
 }
 
 /// A lane at work, from when something waits until nothing does.
@@ -199,15 +238,20 @@ struct Work<S: Statement> {
 impl<S: Statement> Work<S> {
     fn begin(shared: Arc<Shared<S>>) -> Self {
         let lane = shared.state().idle.pop();
-        let lane = lane.filter(|lane| lane.since.elapsed() < MAX_LIFETIME);
         Self { shared, lane, done: false }
     }
 
     async fn work(mut self) {
-        while let Some((items, answers)) = self.next_batch() {
+        loop {
+            // Before anything is taken from the queue, where who hangs up is still left out.
+            let connected = self.connect().await;
+            let Some((items, answers)) = self.next_batch() else { return };
             let size = u32::try_from(items.len()).unwrap_or(u32::MAX);
             histogram!(BATCH_SIZE, "statement" => S::NAME).record(size);
-            let outcome = self.run(&items).await;
+            let outcome = match connected {
+                Ok(()) => self.run(&items).await,
+                Err(failure) => Err(failure),
+            };
             drop(items);
             match outcome {
                 Ok(outcomes) => {
@@ -231,7 +275,7 @@ impl<S: Statement> Work<S> {
         let most = state.waiting.len().min(self.shared.joining.batch);
         let (mut items, mut answers) = (Vec::with_capacity(most), Vec::with_capacity(most));
         let (mut later, mut spans) = (Vec::new(), Joined::default());
-        let now = Instant::now();
+        let (mut oldest, now) = (None, Instant::now());
         while items.len() < most
             && let Some(waiting) = state.waiting.pop_front()
         {
@@ -239,7 +283,7 @@ impl<S: Statement> Work<S> {
                 continue;
             }
             if now.duration_since(waiting.since) > self.shared.longest_wait {
-                _ = waiting.answer.send(Err(StoreError::Overloaded.into()));
+                waiting.turn_away();
                 continue;
             }
             let customer = S::customer(&waiting.item);
@@ -247,6 +291,7 @@ impl<S: Statement> Work<S> {
                 later.push(waiting);
                 continue;
             }
+            oldest.get_or_insert(waiting.since);
             items.push(waiting.item);
             spans.add(waiting.span);
             answers.push(waiting.answer);
@@ -254,28 +299,42 @@ impl<S: Statement> Work<S> {
         for waiting in later.into_iter().rev() {
             state.waiting.push_front(waiting);
         }
-        if !items.is_empty() {
+        if let Some(oldest) = oldest {
             spans.begin(items.len());
+            histogram!(POOL_WAIT_SECONDS).record(now.duration_since(oldest));
             return Some((items, answers));
         }
         state.busy -= 1;
+        state.idle.extend(self.lane.take());
         self.done = true;
-        if !state.closed
-            && let Some(lane) = self.lane.take()
-        {
-            state.idle.push(lane);
+        if state.closed {
+            self.shared.ended.notify_waiters();
         }
         None
     }
 
+    /// Sees to it that the lane has a connection, and no old one.
+    async fn connect(&mut self) -> Result<(), Failure> {
+        self.lane.take_if(|lane| lane.since.elapsed() >= MAX_LIFETIME);
+        if self.lane.is_none() {
+            // On the heap, since it is rare and large: the task that is spawned would be that large.
+            let connecting = Box::pin(self.shared.options.connect());
+            let connection = self
+                .shared
+                .sweeping(timeout(self.shared.longest_wait, connecting))
+                .await
+                .map_err(|_| Failure::before(sqlx::Error::PoolTimedOut))?
+                .map_err(Failure::before)?;
+            self.lane = Some(Lane { connection, since: Instant::now() });
+        }
+        Ok(())
+    }
+
     async fn run(&mut self, items: &[S::Item]) -> Result<Vec<S::Outcome>, Failure> {
         // Taken out: after a failure, or where this task ends, nobody uses the connection again.
-        let mut lane = match self.lane.take() {
-            Some(lane) => lane,
-            // On the heap, since it is rare and large: the task that is spawned would be that large.
-            None => Box::pin(self.connect()).await?,
-        };
-        let run = S::run(&mut lane.connection, items);
+        let lane = self.lane.take();
+        let mut lane = lane.ok_or_else(|| Failure::before(sqlx::Error::PoolClosed))?;
+        let run = self.shared.sweeping(S::run(&mut lane.connection, items));
         let outcomes = match self.shared.statement_timeout {
             // The server's limit is off, for maintenance.
             Duration::ZERO => run.await?,
@@ -285,14 +344,6 @@ impl<S: Statement> Work<S> {
         };
         self.lane = Some(lane);
         Ok(outcomes)
-    }
-
-    async fn connect(&self) -> Result<Lane, Failure> {
-        let connection = timeout(self.shared.longest_wait, self.shared.options.connect())
-            .await
-            .map_err(|_| Failure::before(sqlx::Error::PoolTimedOut))?
-            .map_err(Failure::before)?;
-        Ok(Lane { connection, since: Instant::now() })
     }
 
     /// Tells each request of a batch that it failed: the one that was alone why, the others that they
@@ -315,19 +366,18 @@ impl<S: Statement> Work<S> {
 }
 
 impl<S: Statement> Drop for Work<S> {
-    /// A lane that panicked is replaced, so that nobody waits for it. One that ends with the runtime is
-    /// not: that would only end its replacement too.
+    /// A lane that panicked, or ends with the runtime, leaves nobody behind: those in the queue try
+    /// alone.
     fn drop(&mut self) {
         if self.done {
             return;
         }
         let mut state = self.shared.state();
-        if state.waiting.is_empty() || !std::thread::panicking() {
-            state.busy -= 1;
-            return;
-        }
+        state.busy -= 1;
+        let left = std::mem::take(&mut state.waiting);
         drop(state);
-        tokio::spawn(Work::begin(Arc::clone(&self.shared)).work());
+        drop(left);
+        self.shared.ended.notify_waiters();
     }
 }
 

@@ -18,6 +18,7 @@ pub mod list;
 mod page;
 pub mod read;
 pub mod rotate;
+mod turns;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use sqlx::{ConnectOptions, PgConnection, PgPool, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::telemetry::metrics::{POOL, POOL_WAIT_SECONDS};
+use crate::telemetry::metrics::{POOL, POOL_WAIT_SECONDS, QUEUE_LENGTH};
 use crate::vault::Vault;
 use append::{Append, Create};
 pub use batch::Joining;
@@ -41,6 +42,7 @@ use batch::{Batches, Statement};
 pub use failure::StoreError;
 use failure::{Attempt, Failure, Retry};
 use read::Read;
+use turns::Turns;
 
 /// The migrations, compiled in.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -67,6 +69,7 @@ pub struct Store {
     reads: Batches<Read>,
     creates: Batches<Create>,
     appends: Batches<Append>,
+    turns: Arc<Turns>,
     /// One for each connection that the pool may hold: who waits for one waits for other requests,
     /// and who then waits for the pool waits for the database.
     slots: Arc<Semaphore>,
@@ -158,6 +161,7 @@ impl Store {
             reads: Batches::new(&options, settings),
             creates: Batches::new(&options, settings),
             appends: Batches::new(&options, settings),
+            turns: Turns::new(settings.joining.queue, settings.acquire_timeout),
             slots: Arc::new(Semaphore::new(pooled as usize)),
             acquire_timeout: settings.acquire_timeout,
             vault,
@@ -298,6 +302,8 @@ impl Store {
             .fold(pooled, |(idle, busy), lane| (idle + lane.idle, busy + lane.busy));
         gauge!(POOL, "state" => "idle").set(u32::try_from(idle).unwrap_or(u32::MAX));
         gauge!(POOL, "state" => "busy").set(u32::try_from(busy).unwrap_or(u32::MAX));
+        let turns = u32::try_from(self.turns.waiting()).unwrap_or(u32::MAX);
+        gauge!(QUEUE_LENGTH, "statement" => "turn").set(turns);
     }
 }
 

@@ -17,13 +17,14 @@ pub const IN_FLIGHT: &str = "http_requests_in_flight";
 pub const WRITES: &str = "customer_writes_total";
 /// Connections to the database, by `state`: `idle` or `busy`.
 pub const POOL: &str = "database_connections";
-/// How long statements waited for a connection.
+/// How long statements waited for a connection; of joined ones, who waited longest.
 pub const POOL_WAIT_SECONDS: &str = "database_connection_wait_seconds";
 /// Tokens looked up among the verified ones, by `outcome`: `hit` or `miss`.
 pub const TOKEN_CACHE_LOOKUPS: &str = "token_cache_lookups_total";
 /// How many requests one statement served, by `statement`: `read`, `create` or `append`.
 pub const BATCH_SIZE: &str = "database_batch_size";
-/// Requests that wait for their statement, by `statement`.
+/// Requests that wait for their statement, by `statement`; by `turn`, those that wait until another
+/// one has written their customer.
 pub const QUEUE_LENGTH: &str = "database_queue_length";
 /// Requests refused because their caller made too many.
 pub const RATE_LIMITED: &str = "rate_limited_requests_total";

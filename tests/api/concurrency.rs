@@ -1,6 +1,8 @@
-//! Writes of one customer at the same time. The test holds the customer's row until every write has
-//! read the same version and waits for the row, so that in each run all but one come too late.
+//! Writes of one customer at the same time. The test holds the customer's row until a write of each
+//! instance has read the same version and waits for the row, so that in each run all of these but one
+//! come too late. Within an instance writes take turns.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,10 +47,12 @@ impl Write {
     }
 }
 
-/// Sends all of them so that none can write before each has read; their answers in any order.
+/// Sends all of them so that none can write before one of each instance has read; their answers in any
+/// order.
 async fn at_once(created: &Created, writes: Vec<Write>) -> Vec<Reply> {
     let service = Arc::clone(&writes[0].service);
-    let count = i64::try_from(writes.len()).unwrap();
+    let instances: HashSet<_> = writes.iter().map(|write| Arc::as_ptr(&write.service)).collect();
+    let count = i64::try_from(instances.len()).unwrap();
     let mut holder = stored::connect(&service).await;
     let mut holds = holder.begin().await.unwrap();
     sqlx::query("select from customers where id = $1::uuid for update")
@@ -57,6 +61,7 @@ async fn at_once(created: &Created, writes: Vec<Write>) -> Vec<Reply> {
         .await
         .unwrap();
 
+    drop(instances);
     let mut sent = JoinSet::new();
     for write in writes {
         let path = created.path.clone();
@@ -83,19 +88,22 @@ async fn all_wait(service: &Service, count: i64) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not all {count} writes reached the row");
+    panic!("not all {count} instances reached the row");
 }
 
 async fn one() -> Arc<Service> {
     Arc::new(Service::start().await)
 }
 
-/// Two instances of the service on one database.
-async fn two() -> [Arc<Service>; 2] {
-    let first = one().await;
-    let (database, keyring) = (Arc::clone(&first.database), Arc::clone(&first.keyring));
-    let second = Arc::new(Service::over(database, keyring, Setup::default()).await);
-    [first, second]
+/// Instances of the service on one database.
+async fn instances<const N: usize>() -> [Arc<Service>; N] {
+    let mut services = vec![one().await];
+    while services.len() < N {
+        let (database, keyring) = (Arc::clone(&services[0].database), &services[0].keyring);
+        let setup = Setup::default();
+        services.push(Arc::new(Service::over(database, Arc::clone(keyring), setup).await));
+    }
+    services.try_into().unwrap_or_else(|_| panic!("there are {N}"))
 }
 
 /// Five patches, each of which changes something else.
@@ -153,7 +161,12 @@ async fn five_patches_without_a_precondition_all_land() {
 
 #[tokio::test]
 async fn five_patches_of_two_instances_all_land() {
-    all_five_land(&two().await).await;
+    all_five_land(&instances::<2>().await).await;
+}
+
+#[tokio::test]
+async fn five_patches_of_as_many_instances_all_land() {
+    all_five_land(&instances::<5>().await).await;
 }
 
 #[tokio::test]
@@ -165,8 +178,8 @@ async fn of_five_patches_of_one_version_exactly_one_lands() {
 }
 
 #[tokio::test]
-async fn of_five_writes_of_one_version_by_two_instances_exactly_one_lands() {
-    let services = two().await;
+async fn of_five_writes_of_one_version_by_as_many_instances_exactly_one_lands() {
+    let services = instances::<5>().await;
     let created = services[0].create(&minimal()).await;
     let writes = five_changes().into_iter().zip(services.iter().cycle()).enumerate();
     let writes = writes.map(|(index, (body, service))| match index {
@@ -179,7 +192,7 @@ async fn of_five_writes_of_one_version_by_two_instances_exactly_one_lands() {
 
 #[tokio::test]
 async fn five_replacements_without_a_precondition_all_land_one_after_another() {
-    let services = two().await;
+    let services = instances::<5>().await;
     let created = services[0].create(&minimal()).await;
     let names = ["A", "B", "C", "D", "E"];
     let writes = names.into_iter().zip(services.iter().cycle());
@@ -198,34 +211,37 @@ async fn five_replacements_without_a_precondition_all_land_one_after_another() {
 
 #[tokio::test]
 async fn the_same_patch_five_times_at_once_is_one_version() {
-    let service = one().await;
-    let created = service.create(&minimal()).await;
-    let writes = (0..5).map(|_| Write::patch(&service, json!({ "middleName": "Jane" }))).collect();
+    let services = instances::<5>().await;
+    let created = services[0].create(&minimal()).await;
+    let same = json!({ "middleName": "Jane" });
+    let writes = services.iter().map(|service| Write::patch(service, same.clone())).collect();
     for reply in at_once(&created, writes).await {
         assert_eq!((reply.status.as_u16(), reply.header("etag")), (200, "\"2\""));
     }
-    assert_eq!(stored::versions(&service, &created.id).await, [1, 2]);
+    assert_eq!(stored::versions(&services[0], &created.id).await, [1, 2]);
 }
 
 #[tokio::test]
 async fn a_patch_that_others_make_wrong_meanwhile_is_refused() {
-    let service = one().await;
+    let services = instances::<5>().await;
     let created =
-        service.create(&with(json!({ "metadata": { "a": "1", "b": "2", "c": "3" } }))).await;
-    let writes = ["d", "e", "f", "g", "h"]
-        .map(|key| Write::patch(&service, json!({ "metadata": { key: "x" } })));
-    let replies = at_once(&created, writes.into()).await;
+        services[0].create(&with(json!({ "metadata": { "a": "1", "b": "2", "c": "3" } }))).await;
+    let writes = ["d", "e", "f", "g", "h"].into_iter().zip(&services);
+    let writes = writes
+        .map(|(key, service)| Write::patch(service, json!({ "metadata": { key: "x" } })))
+        .collect();
+    let replies = at_once(&created, writes).await;
     let (landed, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
     assert_eq!(landed.len(), 2, "a customer has five pairs at most");
     for reply in refused {
         reply.is_invalid(&[("/metadata", "too_many_items")]);
     }
-    assert_eq!(stored::versions(&service, &created.id).await, [1, 2, 3]);
+    assert_eq!(stored::versions(&services[0], &created.id).await, [1, 2, 3]);
 }
 
 #[tokio::test]
 async fn another_instance_sees_a_write_at_once() {
-    let [first, second] = two().await;
+    let [first, second] = instances().await;
     let created = first.create(&minimal()).await;
     let patched = second.patch(&created.path, &json!({ "firstName": "B" })).send().await;
     assert_eq!(patched.header("etag"), "\"2\"");

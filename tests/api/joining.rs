@@ -134,11 +134,11 @@ async fn many_who_change_one_customer_at_once_all_get_through() {
     let service = Service::start().await;
     let path = service.post("/customers", &minimal()).send().await.header("location").to_owned();
     let changes: Vec<Value> =
-        (0..100).map(|n| json!({ "middleName": format!("Number{n}") })).collect();
+        (0..300).map(|n| json!({ "middleName": format!("Number{n}") })).collect();
     let replies = at_once(changes.iter().map(|change| service.patch(&path, change).send())).await;
     let mut versions: Vec<i64> = replies.iter().map(version).collect();
     versions.sort_unstable();
-    assert_eq!(versions, (2..=101).collect::<Vec<_>>());
+    assert_eq!(versions, (2..=301).collect::<Vec<_>>());
 }
 
 /// What one of the many requests does.

@@ -3,15 +3,18 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use customer_accounts::store::Joining;
 use serde_json::{Value, json};
-use sqlx::Connection as _;
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::timeout;
 
-use crate::support::bodies::{minimal, named};
+use crate::support::bodies::{minimal, named, with};
 use crate::support::cluster::fresh_database;
 use crate::support::gate::Gate;
-use crate::support::once::{at_once, hang_up};
+use crate::support::once::{at_once, hang_up, poll_once};
 use crate::support::program::eventually;
 use crate::support::stored::{count, written};
 use crate::support::{JOINING, Service, Setup, stored};
@@ -49,39 +52,57 @@ async fn a_batch_whose_answer_is_lost_is_found_done_and_nothing_is_done_twice() 
     assert_eq!(count(&mut past, "customer_history").await, 21);
 }
 
-#[tokio::test]
-async fn a_batch_whose_backend_is_ended_harms_nobody() {
+/// What holds up every creation that comes to the database, without a lock that a batch would give up,
+/// until there is a row in `go`.
+const HOLD_CREATIONS: &str = "
+    create table go ();
+    create function wait_for_go() returns trigger language plpgsql as $$
+        begin
+            while not exists (select from go) loop perform pg_sleep(0.01); end loop;
+            return null;
+        end
+    $$;
+    create trigger held before insert on customers
+        for each statement execute function wait_for_go()";
+
+const LET_CREATIONS_GO: &str = "insert into go default values";
+
+/// The backends in which creations are held up.
+async fn held_creations(past: &mut PgConnection) -> Vec<i32> {
+    let sleeping = "select pid from pg_stat_activity where datname = current_database() \
+         and application_name = 'customer-accounts' and wait_event = 'PgSleep'";
+    sqlx::query_scalar(sleeping).fetch_all(past).await.unwrap()
+}
+
+async fn run(connection: &mut PgConnection, statements: &'static str) {
+    sqlx::raw_sql(statements).execute(connection).await.unwrap();
+}
+
+async fn a_batch_harms_nobody_when(end: &'static str) {
     let service = Service::start().await;
     service.create(&minimal()).await;
     let mut past = stored::connect(&service).await;
-    let mut holder = stored::connect(&service).await;
-    let mut holds = holder.begin().await.unwrap();
-    sqlx::query("lock table customers in exclusive mode").execute(&mut *holds).await.unwrap();
-    let waiting = "select pid from pg_stat_activity where datname = current_database() \
-         and application_name = 'customer-accounts' and wait_event_type = 'Lock'";
+    run(&mut past, HOLD_CREATIONS).await;
     let bodies: Vec<Value> = (0..5).map(|n| named(&format!("Sarah{n}"))).collect();
     let (replies, ()) = tokio::join!(
         at_once(bodies.iter().map(|body| service.post("/customers", body).send())),
         async {
-            // The batch ends by this, or by its own limit for locks.
-            let mut joined: Vec<i32> = Vec::new();
-            eventually("the batch waits", async || {
-                joined = sqlx::query_scalar(waiting).fetch_all(&mut past).await.unwrap();
+            let mut joined = Vec::new();
+            eventually("the batch is held up", async || {
+                joined = held_creations(&mut past).await;
                 !joined.is_empty()
             })
             .await;
-            sqlx::query("select pg_terminate_backend(pid) from unnest($1) pid")
-                .bind(&joined)
-                .execute(&mut past)
-                .await
-                .unwrap();
-            eventually("each waits alone", async || {
-                let pids: Vec<i32> =
-                    sqlx::query_scalar(waiting).fetch_all(&mut past).await.unwrap();
-                pids.len() == 5 && pids.iter().all(|pid| !joined.contains(pid))
+            assert_eq!(joined.len(), 1, "all are one batch");
+            let ended: bool =
+                sqlx::query_scalar(end).bind(joined[0]).fetch_one(&mut past).await.unwrap();
+            assert!(ended, "{end}");
+            eventually("each is held up alone", async || {
+                let alone = held_creations(&mut past).await;
+                alone.len() == 5 && !alone.contains(&joined[0])
             })
             .await;
-            holds.rollback().await.unwrap();
+            run(&mut past, LET_CREATIONS_GO).await;
         }
     );
     for (n, reply) in replies.iter().enumerate() {
@@ -90,6 +111,37 @@ async fn a_batch_whose_backend_is_ended_harms_nobody() {
     }
     assert_eq!(count(&mut past, "customers").await, 6);
     assert_eq!(count(&mut past, "customer_history").await, 6);
+}
+
+#[tokio::test]
+async fn a_batch_whose_backend_is_cancelled_harms_nobody() {
+    a_batch_harms_nobody_when("select pg_cancel_backend($1)").await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_backend_is_ended_harms_nobody() {
+    a_batch_harms_nobody_when("select pg_terminate_backend($1)").await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_finishes_the_batch_under_way_and_those_who_wait() {
+    let joining = Some(Joining { batch: 1, ..JOINING });
+    let service = Service::start_with(Setup { joining, ..Setup::default() }).await;
+    let mut past = stored::connect(&service).await;
+    run(&mut past, HOLD_CREATIONS).await;
+    let body = minimal();
+    let mut closing = pin!(service.app.store.close());
+    let (replies, ()) =
+        tokio::join!(at_once((0..3).map(|_| service.post("/customers", &body).send())), async {
+            let held = async || !held_creations(&mut past).await.is_empty();
+            eventually("the first is held up, and the others wait for it", held).await;
+            let soon = Duration::from_millis(50);
+            assert!(timeout(soon, &mut closing).await.is_err(), "they are not done");
+            run(&mut past, LET_CREATIONS_GO).await;
+            closing.await;
+        });
+    assert!(replies.iter().all(|reply| reply.status == 201), "{replies:?}");
+    assert_eq!(count(&mut past, "customers").await, 3);
 }
 
 #[tokio::test]
@@ -121,11 +173,160 @@ async fn a_row_that_somebody_holds_delays_nobody_but_who_needs_it() {
 }
 
 #[tokio::test]
+async fn many_writes_of_a_row_that_somebody_holds_take_nothing_from_others() {
+    let service = Service::start().await;
+    let held = service.create(&with(json!({ "securityAnswer": "Barbara Gowdy" }))).await;
+    let free = service.create(&minimal()).await;
+    let mut holder = stored::connect(&service).await;
+    let mut holds = holder.begin().await.unwrap();
+    sqlx::query("select from customers where id = $1::uuid for update")
+        .bind(&held.id)
+        .execute(&mut *holds)
+        .await
+        .unwrap();
+    let changes: Vec<Value> = (0..40).map(|n| json!({ "middleName": format!("N{n}") })).collect();
+    let verify = format!("{}/security-answer/verify", held.path);
+    let answer = json!({ "answer": "barbara gowdy" });
+    let (patched, tried, ()) = tokio::join!(
+        at_once(changes.iter().map(|change| service.patch(&held.path, change).send())),
+        at_once((0..20).map(|_| service.post(&verify, &answer).send())),
+        async {
+            // More than there are connections; the row is let go only once these are answered.
+            for change in &changes[..20] {
+                let (list, patched) = tokio::join!(
+                    service.get("/customers").send(),
+                    service.patch(&free.path, change).send()
+                );
+                assert_eq!((list.status.as_u16(), patched.status.as_u16()), (200, 200));
+            }
+            holds.rollback().await.unwrap();
+        }
+    );
+    let mut tags: Vec<i64> = patched
+        .iter()
+        .map(|reply| reply.header("etag").trim_matches('"').parse().unwrap())
+        .collect();
+    tags.sort_unstable();
+    assert_eq!(tags, (2..=41).collect::<Vec<_>>());
+    for reply in tried {
+        assert_eq!((reply.status.as_u16(), reply.json()), (200, json!({ "matches": true })));
+    }
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_the_connection_is_made_is_left_out_of_the_batch() {
+    let (service, gate) = behind_a_gate().await;
+    gate.keep_callers();
+    let gone = named("Gone");
+    tokio::select! {
+        biased;
+        _ = service.post("/customers", &gone).send() => panic!("nobody answers"),
+        () = eventually("a connection is asked for", async || gate.callers_kept() == 1) => {}
+    }
+    gate.let_callers_in();
+    let reply = service.post("/customers", &named("Stays")).send().await;
+    assert_eq!(reply.status, 201);
+    let mut past = stored::connect(&service).await;
+    assert_eq!(count(&mut past, "customers").await, 1);
+    assert_eq!(reply.json()["firstName"], "Stays");
+}
+
+#[tokio::test]
+async fn who_hangs_up_makes_room_in_the_queue_even_while_no_batch_is_taken_from_it() {
+    let database = Arc::new(fresh_database().await);
+    let gate = Gate::before(database.url()).await;
+    let keyring = Arc::new(customer_accounts::vault::keyring::Keyring::generate().unwrap());
+    let joining = Some(Joining { queue: 5, ..JOINING });
+    let url = Some(gate.url().to_owned());
+    let service =
+        Service::over(database, keyring, Setup { joining, url, ..Setup::default() }).await;
+    gate.keep_callers();
+    let body = minimal();
+    let create = || service.post("/customers", &body).send();
+    let mut first = pin!(create());
+    tokio::select! {
+        biased;
+        _ = &mut first => panic!("nobody answers"),
+        () = eventually("a connection is asked for", async || gate.callers_kept() == 1) => {}
+    }
+    let full = (0..6).any(|_| poll_once(&mut Box::pin(create())).is_ready());
+    assert!(full, "who hung up is in the queue yet");
+    let mut second = None;
+    eventually("there is room", async || {
+        let mut request = Box::pin(create());
+        match poll_once(&mut request) {
+            Poll::Ready(reply) => reply.is_problem(503, "overloaded"),
+            Poll::Pending => second = Some(request),
+        }
+        second.is_some()
+    })
+    .await;
+    gate.let_callers_in();
+    let (first, second) = tokio::join!(first, second.unwrap());
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (201, 201));
+    let mut past = stored::connect(&service).await;
+    assert_eq!(count(&mut past, "customers").await, 2);
+}
+
+#[tokio::test]
+async fn who_waits_too_long_behind_a_batch_is_told_so_while_it_runs() {
+    let acquire_timeout = Some(Duration::from_millis(100));
+    let service = Service::start_with(Setup { acquire_timeout, ..Setup::default() }).await;
+    service.create(&minimal()).await;
+    let mut past = stored::connect(&service).await;
+    run(&mut past, HOLD_CREATIONS).await;
+    let body = minimal();
+    let mut under_way = pin!(service.post("/customers", &body).send());
+    tokio::select! {
+        biased;
+        _ = &mut under_way => panic!("it is held up"),
+        () = eventually("it is held up", async || !held_creations(&mut past).await.is_empty()) => {}
+    }
+    tokio::select! {
+        biased;
+        _ = &mut under_way => panic!("it is held up"),
+        reply = service.post("/customers", &body).send() => {
+            reply.is_problem(503, "overloaded");
+            assert!(reply.header("retry-after").parse::<u32>().unwrap() > 0);
+        }
+    }
+    run(&mut past, LET_CREATIONS_GO).await;
+    assert_eq!(under_way.await.status, 201);
+    assert_eq!(count(&mut past, "customers").await, 2);
+}
+
+#[tokio::test]
+async fn who_waits_too_long_for_a_turn_is_told_so_and_leaves_it_to_the_next() {
+    let acquire_timeout = Some(Duration::from_millis(100));
+    let service = Service::start_with(Setup { acquire_timeout, ..Setup::default() }).await;
+    let customer = service.create(&minimal()).await;
+    let mut holder = stored::connect(&service).await;
+    let mut holds = holder.begin().await.unwrap();
+    sqlx::query("select from customers where id = $1::uuid for update")
+        .bind(&customer.id)
+        .execute(&mut *holds)
+        .await
+        .unwrap();
+    let change = json!({ "middleName": "Jane" });
+    let first = service.patch(&customer.path, &change).send();
+    let others = at_once((0..3).map(|_| service.patch(&customer.path, &change).send()));
+    let (first, ()) = tokio::join!(first, async {
+        for reply in others.await {
+            reply.is_problem(503, "overloaded");
+        }
+        holds.rollback().await.unwrap();
+    });
+    assert_eq!(first.status, 200, "{}", first.text);
+    let again = service.patch(&customer.path, &json!({ "middleName": "Ann" })).send().await;
+    assert_eq!(again.header("etag"), "\"3\"");
+}
+
+#[tokio::test]
 async fn who_hangs_up_before_the_batch_is_left_out_of_it() {
     let service = Service::start().await;
     let (gone, stays) = (named("Gone"), named("Stays"));
     for _ in 0..10 {
-        hang_up(service.post("/customers", &gone).send()).await;
+        hang_up(service.post("/customers", &gone).send());
     }
     let reply = service.post("/customers", &stays).send().await;
     assert_eq!(reply.status, 201);

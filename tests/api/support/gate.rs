@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// The door; it works while the test's runtime does.
@@ -18,6 +19,8 @@ pub struct Gate {
     address: SocketAddr,
     withholds: Arc<AtomicBool>,
     next_write: Arc<AtomicBool>,
+    /// Whether callers are kept at the door.
+    keeps: watch::Sender<bool>,
     passing: Option<JoinHandle<()>>,
 }
 
@@ -41,6 +44,7 @@ impl Gate {
             address,
             withholds: Arc::default(),
             next_write: Arc::default(),
+            keeps: watch::Sender::default(),
             passing: None,
         };
         gate.pass(listener);
@@ -67,6 +71,21 @@ impl Gate {
         self.pass(listener);
     }
 
+    /// Keeps new callers at the door: they are connected, and nobody hears them.
+    pub fn keep_callers(&self) {
+        self.keeps.send_replace(true);
+    }
+
+    /// How many callers wait at the door, or were there.
+    pub fn callers_kept(&self) -> usize {
+        self.keeps.receiver_count()
+    }
+
+    /// Lets in who waits at the door.
+    pub fn let_callers_in(&self) {
+        self.keeps.send_replace(false);
+    }
+
     /// From now on the database hears, but what it answers reaches nobody.
     pub fn withhold_answers(&self) {
         self.withholds.store(true, Ordering::SeqCst);
@@ -84,10 +103,21 @@ impl Gate {
             withholds: Arc::clone(&self.withholds),
             next_write: Arc::clone(&self.next_write),
         };
+        let keeps = self.keeps.clone();
         self.passing = Some(tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((caller, _)) = listener.accept().await {
-                connections.spawn(relay(caller, socket.clone(), silence.clone()));
+                let (socket, silence) = (socket.clone(), silence.clone());
+                if !*keeps.borrow() {
+                    connections.spawn(relay(caller, socket, silence));
+                    continue;
+                }
+                let mut kept = keeps.subscribe();
+                connections.spawn(async move {
+                    if kept.wait_for(|keeps| !keeps).await.is_ok() {
+                        relay(caller, socket, silence).await;
+                    }
+                });
             }
         }));
     }

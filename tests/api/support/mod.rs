@@ -83,6 +83,9 @@ pub struct Setup {
     pub rate: Option<Rate>,
     pub cors_origins: &'static [&'static str],
     pub joining: Option<Joining>,
+    /// How long a request waits for its turn and for a connection: so long that it decides nothing,
+    /// where it is left out.
+    pub acquire_timeout: Option<Duration>,
     /// What the service connects to, where something stands between it and its database.
     pub url: Option<String>,
 }
@@ -118,7 +121,13 @@ impl Service {
         // 2026-06-15T12:00:00.123Z
         let clock = Arc::new(AtomicI64::new(1_781_524_800_123));
         let url = setup.url.as_deref().unwrap_or(database.url());
-        let store = store_joining(url, vault, setup.joining.unwrap_or(JOINING));
+        let defaults = settings(url);
+        let settings = Settings {
+            joining: setup.joining.unwrap_or(defaults.joining),
+            acquire_timeout: setup.acquire_timeout.unwrap_or(defaults.acquire_timeout),
+            ..defaults
+        };
+        let store = Store::new(&settings, vault).unwrap();
         assert!(store.is_migrated().await.unwrap(), "the template is migrated");
         let app = Arc::new(App {
             store,
@@ -199,18 +208,17 @@ pub const JOINING: Joining = Joining { lanes: 1, batch: 64, queue: 4096 };
 
 /// A store over a database and a vault.
 pub fn store_with(url: &str, vault: Arc<Vault>) -> Store {
-    store_joining(url, vault, JOINING)
+    Store::new(&settings(url), vault).unwrap()
 }
 
-fn store_joining(url: &str, vault: Arc<Vault>, joining: Joining) -> Store {
-    let settings = Settings {
+fn settings(url: &str) -> Settings {
+    Settings {
         url: SecretString::from(url),
         max_connections: 8,
         acquire_timeout: Duration::from_mins(5),
         statement_timeout: Duration::from_secs(20),
-        joining,
-    };
-    Store::new(&settings, vault).unwrap()
+        joining: JOINING,
+    }
 }
 
 /// A customer that a test created.

@@ -2,7 +2,7 @@
 //! one batch in each run, which tests read off the rows (`xmin`, the transaction that wrote them).
 
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use super::Reply;
 
@@ -25,12 +25,12 @@ pub async fn at_once<T>(futures: impl IntoIterator<Item = impl Future<Output = T
     running.into_iter().map(|(_, outcome)| outcome.unwrap()).collect()
 }
 
-/// Polls a request once, as far as it comes without waiting, and hangs up.
-pub async fn hang_up(request: impl Future<Output = Reply>) {
-    let mut request = pin!(request);
-    std::future::poll_fn(|context| {
-        assert!(request.as_mut().poll(context).is_pending(), "it waits for nothing");
-        Poll::Ready(())
-    })
-    .await;
+/// Polls a request once, as far as it comes without waiting.
+pub fn poll_once<T>(request: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
+    pin!(request).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Lets a request come as far as it does without waiting, and hangs up.
+pub fn hang_up(request: impl Future<Output = Reply>) {
+    assert!(poll_once(&mut Box::pin(request)).is_pending(), "it waits for nothing");
 }
