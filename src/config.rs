@@ -1,6 +1,7 @@
 //! Every setting, as a flag and an environment variable alike. Nobody else reads the environment.
 
 mod callers;
+mod database;
 mod traces;
 mod transfer;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
 pub use callers::{AllowedOrigins, Callers};
+pub use database::Database;
 pub use traces::Traces;
 pub use transfer::{Export, Import};
 
@@ -94,56 +96,20 @@ pub struct Serve {
     #[arg(long, env)]
     pub require_if_match: bool,
     /// Longest time for a request's head to arrive, after which the connection is closed.
-    #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    #[arg(long, env, default_value = "10s", value_parser = time_limit, value_name = "TIME")]
     pub header_timeout: Duration,
     /// Longest time for a request's body to arrive (408).
-    #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    #[arg(long, env, default_value = "10s", value_parser = time_limit, value_name = "TIME")]
     pub body_timeout: Duration,
     /// Longest time to serve a request (503).
-    #[arg(long, env, default_value = "30s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    #[arg(long, env, default_value = "30s", value_parser = time_limit, value_name = "TIME")]
     pub request_timeout: Duration,
     /// At SIGTERM or SIGINT: longest time for the requests under way to finish.
     #[arg(long, env, default_value = "20s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub shutdown_timeout: Duration,
     /// Most connections from callers at once; further ones wait to be accepted.
-    #[arg(long, env, default_value_t = 10_000, value_name = "N")]
-    pub max_connections: usize,
-}
-
-/// Where the database is, and how it is used.
-#[derive(Debug, Args)]
-pub struct Database {
-    /// A Postgres 15 or newer, `postgres://user:password@host/name?sslmode=verify-full`. When left
-    /// out, the service runs a private server of its own in the data folder.
-    #[arg(long, env, hide_env_values = true, value_parser = secret, value_name = "URL")]
-    pub database_url: Option<SecretString>,
-    /// Most database connections held at once, those for joined statements among them.
-    #[arg(long, env, default_value_t = 16, value_parser = clap::value_parser!(u32).range(4..=1000), value_name = "N")]
-    pub database_max_connections: u32,
-    /// Connections for each kind of joined statement: reads by id, creations, changes.
-    #[arg(long, env, default_value_t = default_lanes(), value_parser = clap::value_parser!(u32).range(1..=100), value_name = "N")]
-    pub database_lanes: u32,
-    /// Most requests that one joined statement serves.
-    #[arg(long, env, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
-    pub database_max_batch: u32,
-    /// Most requests that wait for one kind of joined statement; further ones are answered 503 at once.
-    #[arg(long, env, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
-    pub database_max_queue: u32,
-    /// Longest wait for a database connection (503 after it).
-    #[arg(long, env, default_value = "3s", value_parser = humantime::parse_duration, value_name = "TIME")]
-    pub database_acquire_timeout: Duration,
-    /// Longest time the database works on one statement (503 after it).
-    #[arg(long, env, default_value = "5s", value_parser = humantime::parse_duration, value_name = "TIME")]
-    pub database_statement_timeout: Duration,
-    /// Where the private server's `postgres` and `initdb` are; searched for when left out.
-    #[arg(long, env, value_name = "DIR")]
-    pub postgres_bin_dir: Option<PathBuf>,
-    /// The data folder.
-    #[command(flatten)]
-    pub data: Data,
-    /// The secrets' keys.
-    #[command(flatten)]
-    pub keys: KeyringFile,
+    #[arg(long, env, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub max_connections: u32,
 }
 
 /// The data folder.
@@ -270,7 +236,7 @@ pub struct Token {
     #[arg(long, value_name = "SCOPES")]
     pub scope: Option<String>,
     /// For how long the token is valid.
-    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration, value_name = "TIME")]
+    #[arg(long, default_value = "1h", value_parser = time_limit, value_name = "TIME")]
     pub expires_in: Duration,
     /// Who may call.
     #[command(flatten)]
@@ -290,7 +256,7 @@ pub struct Healthcheck {
     #[arg(long, env, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen_addr: SocketAddr,
     /// Longest wait for the answer.
-    #[arg(long, default_value = "3s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    #[arg(long, default_value = "3s", value_parser = time_limit, value_name = "TIME")]
     pub timeout: Duration,
 }
 
@@ -337,10 +303,10 @@ pub struct KeysRotate {
     pub maintenance: Maintenance,
 }
 
-/// One lane keeps two cores busy, which client and database share with it.
-fn default_lanes() -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(cores.div_ceil(4)).unwrap_or(1).min(4)
+/// A time in which something can happen; Postgres takes less than a millisecond for no limit.
+fn time_limit(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time >= Duration::from_millis(1) { Ok(time) } else { Err("must be at least 1ms".to_owned()) }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a fallible parser")]
@@ -371,6 +337,26 @@ mod tests {
         assert!(parse(&["migrate", "--database-url", "postgres://x"]));
         assert!(!parse(&["--database-url", "postgres://x", "migrate"]));
         assert!(!parse(&["--auth-issuer", "https://issuer.example", "token"]));
+    }
+
+    #[test]
+    fn settings_with_which_nothing_would_be_served_are_refused() {
+        let serves = |setting: &str, value: &str| {
+            Arguments::try_parse_from(["customer-accounts", "serve", setting, value]).is_ok()
+        };
+        for setting in ["header", "body", "request", "database-acquire", "database-statement"] {
+            let setting = format!("--{setting}-timeout");
+            assert!(serves(&setting, "1ms"), "{setting}");
+            assert!(!serves(&setting, "0s") && !serves(&setting, "999us"), "{setting}");
+        }
+        assert!(serves("--shutdown-timeout", "0s"));
+        for (setting, least) in
+            [("max-connections", 1), ("database-max-connections", 4), ("database-lanes", 1)]
+        {
+            let setting = format!("--{setting}");
+            assert!(serves(&setting, &least.to_string()), "{setting}");
+            assert!(!serves(&setting, &(least - 1).to_string()), "{setting}");
+        }
     }
 
     #[test]

@@ -49,6 +49,9 @@ async fn export(
 ) -> Result<u64, Fatal> {
     let progress = progress(store.count().await?);
     let request_id = format!("export-{}", Uuid::new_v4());
+    if let Some(actor) = with_secrets {
+        tracing::warn!(actor = %actor.id, request = request_id, "exporting secrets in clear text");
+    }
     let mut count = 0;
     store
         .export(AT_ONCE, async |customers: Vec<Stored>| {

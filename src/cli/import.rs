@@ -51,7 +51,8 @@ pub(super) async fn run(settings: Import) -> Result<ExitCode, Fatal> {
         return Err(Fatal("rejected lines cannot be told in the file that is read".to_owned()));
     }
     let source = (!from_stdin).then_some(settings.file.as_path());
-    let (chunks, length) = lines::read(source).map_err(|error| Fatal::because(&error))?;
+    let (chunks, length) = lines::read(source)
+        .map_err(|error| Fatal(format!("{} cannot be read: {error}", settings.file.display())))?;
     let origin = Origin {
         name,
         actor: settings.by.actor(),
@@ -91,15 +92,23 @@ impl Tally {
 
     fn told(&self, dry_run: bool) -> String {
         let Self { created, already_there, rejected, took } = self;
-        let written = if dry_run { "fit to be created" } else { "created" };
-        let seconds = took.as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = self.lines() as f64 / seconds.max(0.001);
+        let written = if dry_run {
+            format!("{created} fit to be created")
+        } else {
+            format!("{created} created, {already_there} already there")
+        };
         format!(
-            "{} lines: {created} {written}, {already_there} already there, {rejected} rejected, \
-             in {seconds:.1} s ({rate:.0} a second)",
-            self.lines()
+            "{} lines: {written}, {rejected} rejected, in {:.1} s ({:.0} a second)",
+            self.lines(),
+            took.as_secs_f64(),
+            self.rate(*took)
         )
+    }
+
+    /// Lines a second.
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    fn rate(&self, took: Duration) -> f64 {
+        self.lines() as f64 / took.as_secs_f64().max(0.001)
     }
 }
 
@@ -151,6 +160,7 @@ async fn import(
             }
         }
         progress.set_position(end);
+        progress.set_message(format!("{:.0} lines a second", tally.rate(begun.elapsed())));
         if progress.is_hidden() && told.elapsed() >= TELL_EVERY {
             told = Instant::now();
             tracing::info!(lines = tally.lines(), rejected = tally.rejected, "importing");
@@ -262,8 +272,8 @@ fn problem(rejection: Rejection) -> Problem {
 fn bar(length: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
     let template = match length {
-        Some(_) => "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
-        None => "{spinner} {bytes}, {bytes_per_sec}",
+        Some(_) => "{wide_bar} {bytes}/{total_bytes}, {msg}, {eta} left",
+        None => "{spinner} {bytes}, {msg}",
     };
     bar.with_style(
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),

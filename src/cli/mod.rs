@@ -172,7 +172,7 @@ fn store_settings(settings: &Database, embedded: Option<&EmbeddedPostgres>) -> s
         acquire_timeout: settings.database_acquire_timeout,
         statement_timeout: settings.database_statement_timeout,
         joining: store::Joining {
-            lanes: settings.database_lanes as usize,
+            lanes: settings.lanes() as usize,
             batch: settings.database_max_batch as usize,
             queue: settings.database_max_queue as usize,
         },

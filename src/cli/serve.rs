@@ -124,7 +124,8 @@ fn callers(settings: &Serve) -> Result<(Verifier, Option<String>), Fatal> {
     let source = auth.auth_jwks_url.as_deref().ok_or_else(|| {
         Fatal("AUTH_ISSUER needs AUTH_JWKS_URL: the URL or file of the issuer's keys".to_owned())
     })?;
-    let source: KeySource = source.parse().map_err(|error| Fatal::because(&error))?;
+    let source: KeySource =
+        source.parse().map_err(|error| Fatal(format!("AUTH_JWKS_URL {error}")))?;
     Ok((Verifier::from_issuer(source, super::token_rules(auth, issuer)), None))
 }
 
@@ -139,7 +140,7 @@ async fn serve(
     let store = app.store.clone();
     let router = crate::http::router(app);
     let connections = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(settings.max_connections));
+    let slots = Arc::new(Semaphore::new(settings.max_connections as usize));
     let mut migration = Box::pin(migrated(&store, settings.no_migrate));
     let mut when_ready = Some(when_ready);
     let ended = loop {
@@ -199,6 +200,7 @@ async fn serve_metrics(address: SocketAddr, store: Store, metrics: Metrics) -> R
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| Fatal(format!("cannot listen on {address} for metrics: {error}")))?;
+    let address = listener.local_addr().unwrap_or(address);
     tracing::info!(%address, "serving metrics");
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, crate::http::metrics_router(store, metrics)).await

@@ -18,7 +18,7 @@ pub(super) fn run(settings: &Token) -> Result<(), Fatal> {
             .split_whitespace()
             .map(str::parse::<Scope>)
             .collect::<Result<Scopes, _>>()
-            .map_err(|error| Fatal::because(&error))?,
+            .map_err(|error| Fatal(format!("--scope: {error}")))?,
         None => Scopes::all(),
     };
     let (key, rules) = development(&settings.auth, &settings.data)?;

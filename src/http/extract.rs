@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -196,12 +196,16 @@ async fn read_json(
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(ProblemCode::BodyTooLarge, format!("the body may have {limit} bytes at most"))
+    };
+    // Before the first byte is asked for, of a caller who waits to be told to go on.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
-            ProblemCode::BodyTooLarge,
-            format!("the body may have {limit} bytes at most"),
-        )),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(Problem::new(ProblemCode::MalformedJson, "the body broke off")),
     }
 }

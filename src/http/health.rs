@@ -1,6 +1,7 @@
 //! Whether the service lives, whether it can serve, and what it measures.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -23,24 +24,29 @@ pub(super) async fn live() -> impl IntoResponse {
     (JSON, r#"{"status":"live"}"#)
 }
 
+/// How long readiness waits for the database: who probes gives up not much later.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The database answers and is migrated.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
-    match app.store.is_ready().await {
+    let unavailable = |detail| Problem::new(ProblemCode::DatabaseUnavailable, detail);
+    let Ok(ready) = tokio::time::timeout(PATIENCE, app.store.is_ready()).await else {
+        return Err(unavailable("the database does not answer"));
+    };
+    match ready {
         Ok(true) => Ok((JSON, r#"{"status":"ready"}"#)),
-        Ok(false) => {
-            Err(Problem::new(ProblemCode::DatabaseUnavailable, "the database is not migrated yet"))
-        }
-        Err(error) => {
-            Err(Problem::new(ProblemCode::DatabaseUnavailable, "the database cannot be reached")
-                .caused_by(error))
-        }
+        Ok(false) => Err(unavailable("the database is not migrated yet")),
+        Err(error) => Err(unavailable("the database cannot be reached").caused_by(error)),
     }
 }
 
 /// What is measured, in Prometheus' text format.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
     let Some(metrics) = &app.metrics else {
-        return Err(Problem::new(ProblemCode::NotFound, "metrics are served at METRICS_ADDR"));
+        return Err(Problem::new(
+            ProblemCode::NotFound,
+            "metrics are served at METRICS_ADDR, where it is set",
+        ));
     };
     Ok(exposition(&app.store, metrics))
 }

@@ -50,6 +50,8 @@ pub const ROUTES: [(&str, &[&str]); 17] = [
 
 /// The service.
 pub fn router(app: Arc<App>) -> Router {
+    observe::count_from_zero();
+    app.store.count_from_zero();
     let routes = Router::new()
         .route("/", get(docs::page))
         .route("/docs", get(docs::page))

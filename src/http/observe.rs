@@ -1,6 +1,7 @@
 //! Around every request: its id, its time limit, one line in the log, and the headers that every
 //! answer has.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +21,8 @@ use crate::telemetry::traces;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
+/// What the log and the metrics call a path that no route has.
+const UNMATCHED: &str = "unmatched";
 
 /// The id of a request: the caller's, where it is sane, or a new one.
 #[derive(Debug, Clone)]
@@ -45,16 +48,15 @@ pub(super) async fn observe(
 ) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers());
-    // The path alone: a query string may hold what callers search for.
+    let method = method_label(request.method());
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let span = tracing::info_span!(
         "request",
         id = id.0.as_str(),
-        method = request.method().as_str(),
-        path = request.uri().path(),
+        method,
+        path = logged_path(request.uri().path(), matched).as_ref(),
         trace_id = tracing::field::Empty,
     );
-    let method = method_label(request.method());
-    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let traced = traces::Span::of_request(method, matched, request.headers());
     if let Some(id) = traced.trace_id() {
         span.record("trace_id", tracing::field::display(id));
@@ -100,6 +102,18 @@ pub(super) async fn observe(
     within.around(served.instrument(span)).await
 }
 
+/// Counts the defects from zero, as [`Store::count_from_zero`] does.
+///
+/// [`Store::count_from_zero`]: crate::store::Store::count_from_zero
+pub(super) fn count_from_zero() {
+    for (route, methods) in ROUTES {
+        for method in methods {
+            counter!(REQUESTS, "method" => *method, "route" => route, "status" => "500")
+                .increment(0);
+        }
+    }
+}
+
 /// Counts a request as under way, also where its caller hangs up and it is dropped.
 struct InFlight;
 
@@ -120,7 +134,24 @@ impl Drop for InFlight {
 fn route_label(matched: Option<&str>) -> &'static str {
     matched
         .and_then(|matched| ROUTES.iter().find(|(path, _)| *path == matched))
-        .map_or("unmatched", |(path, _)| path)
+        .map_or(UNMATCHED, |(path, _)| path)
+}
+
+/// The path, as the log may have it: no query string, which may hold what callers search for, and of
+/// the path what is a route's own and ids. Whatever else callers put there by mistake, a phone number
+/// in an id's place, is left as the route's placeholder.
+fn logged_path<'a>(path: &'a str, matched: Option<&'a str>) -> Cow<'a, str> {
+    let Some(template) = matched else { return Cow::Borrowed(UNMATCHED) };
+    let is_place = |part: &str| part.starts_with('{');
+    let parts = || template.split('/').zip(path.split('/'));
+    if parts().all(|(part, given)| !is_place(part) || Uuid::try_parse(given).is_ok()) {
+        return Cow::Borrowed(path);
+    }
+    let shown = |(part, given): (&'a str, &'a str)| match Uuid::try_parse(given) {
+        Ok(_) if is_place(part) => given,
+        Ok(_) | Err(_) => part,
+    };
+    Cow::Owned(parts().map(shown).collect::<Vec<_>>().join("/"))
 }
 
 /// The method, where it is one of HTTP's: callers may send any word.

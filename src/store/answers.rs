@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use metrics::counter;
 use secrecy::SecretString;
 use sqlx::query;
 use uuid::Uuid;
 
 use super::failure::Failure;
 use super::{Store, StoreError};
+use crate::telemetry::metrics::REFUSED_TRIES;
 use crate::vault::Field;
 
 /// Most wrong answers of a customer within [`WINDOW`].
@@ -51,19 +53,21 @@ impl Store {
     pub async fn begin_try(&self, id: Uuid, now: DateTime<Utc>) -> Result<Option<Try>, StoreError> {
         let mut retry = self.retry("begin_try");
         let mut pauses = 0;
-        loop {
+        let outcome = loop {
             match self.count_try(id, now).await {
-                Ok(Counted::Settled(outcome)) => return Ok(outcome),
-                Ok(Counted::Wait(until)) if pauses == PAUSES => {
-                    return Ok(Some(Try::TooMany(until)));
-                }
+                Ok(Counted::Settled(outcome)) => break outcome,
+                Ok(Counted::Wait(until)) if pauses == PAUSES => break Some(Try::TooMany(until)),
                 Ok(Counted::Wait(_)) => {
                     pauses += 1;
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(failure) => retry.after(failure).await?,
             }
+        };
+        if let Some(Try::TooMany(_)) = outcome {
+            counter!(REFUSED_TRIES).increment(1);
         }
+        Ok(outcome)
     }
 
     async fn count_try(&self, id: Uuid, now: DateTime<Utc>) -> Result<Counted, Failure> {

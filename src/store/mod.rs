@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use metrics::{gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
@@ -34,11 +34,12 @@ use sqlx::{ConnectOptions, PgConnection, PgPool, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::telemetry::metrics::{POOL, POOL_WAIT_SECONDS, QUEUE_LENGTH};
+use crate::telemetry::metrics::{POOL, POOL_WAIT_SECONDS, QUEUE_LENGTH, REFUSED_TRIES, WRITES};
 use crate::vault::Vault;
 use append::{Append, Create};
 pub use batch::Joining;
 use batch::{Batches, Statement};
+use entry::Action;
 pub use failure::StoreError;
 use failure::{Attempt, Failure, Retry};
 use read::Read;
@@ -291,6 +292,15 @@ impl Store {
     /// Counts the attempts of a request at a statement, which has this name in traces.
     fn retry(&self, name: &'static str) -> Retry {
         Retry::start(&self.pool, name)
+    }
+
+    /// Counts from zero what should wake someone: of a counter that is first seen with a value nobody
+    /// can say that it grew.
+    pub fn count_from_zero(&self) {
+        for action in Action::ALL {
+            counter!(WRITES, "action" => action.as_str()).increment(0);
+        }
+        counter!(REFUSED_TRIES).increment(0);
     }
 
     /// Measures what is asked rather than counted: how many connections there are.

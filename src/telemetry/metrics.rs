@@ -28,6 +28,8 @@ pub const BATCH_SIZE: &str = "database_batch_size";
 pub const QUEUE_LENGTH: &str = "database_queue_length";
 /// Requests refused because their caller made too many.
 pub const RATE_LIMITED: &str = "rate_limited_requests_total";
+/// Tries at security answers that were refused, after too many wrong ones.
+pub const REFUSED_TRIES: &str = "refused_answer_tries_total";
 /// 1, with the `version` of the program.
 pub const BUILD_INFO: &str = "customer_accounts_build_info";
 
@@ -80,6 +82,7 @@ impl Metrics {
         describe_histogram!(BATCH_SIZE, "How many requests one statement served.");
         describe_gauge!(QUEUE_LENGTH, "Requests that wait for their statement.");
         describe_counter!(RATE_LIMITED, "Requests refused because their caller made too many.");
+        describe_counter!(REFUSED_TRIES, "Tries at security answers that were refused.");
         describe_gauge!(BUILD_INFO, "The program's version.");
         gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         Self(handle)

@@ -64,6 +64,24 @@ async fn a_service_starts_without_its_database_and_is_ready_once_that_comes() {
 }
 
 #[tokio::test]
+async fn who_probes_is_told_in_time_that_a_database_says_nothing() {
+    let (folder, database) = (folder(), fresh_database().await);
+    let mut gate = Gate::before(database.url()).await;
+    // Longer than anyone waits, so that it is not what ends the wait.
+    let program = Program::new(folder.path()).set("DATABASE_URL", gate.url());
+    let program = program.set("REQUEST_TIMEOUT", "10m").set("DATABASE_STATEMENT_TIMEOUT", "10m");
+    let service = program.start().await;
+    gate.withhold_answers();
+    let reply = service.get("/readyz").await;
+    is_away(&reply);
+    assert_eq!(reply.json()["detail"], "the database does not answer");
+    gate.shut().await;
+    gate.open().await;
+    service.ready().await;
+    service.terminate().await;
+}
+
+#[tokio::test]
 async fn a_database_that_cannot_be_reached_is_no_overload_and_its_return_is_noticed() {
     let (folder, database) = (folder(), fresh_database().await);
     let mut gate = Gate::before(database.url()).await;

@@ -254,6 +254,39 @@ async fn log_lines_are_json_with_id_and_path_and_without_personal_data() {
 }
 
 #[tokio::test]
+async fn what_callers_put_into_a_path_by_mistake_is_in_no_log_line() {
+    let (folder, database) = (folder(), fresh_database().await);
+    let mut service = over(&database, folder.path()).await;
+    let token = service.token().await;
+    let id = "0e01f271-80b1-4724-b5dc-6959c7cd88dc";
+    for (path, logged) in [
+        ("/customers/ann.secret@example.com", "/customers/{id}"),
+        ("/customers/4155550123/history", "/customers/{id}/history"),
+        (
+            &format!("/customers/{id}/history/123456789"),
+            &format!("/customers/{id}/history/{{version}}"),
+        ),
+        ("/docs/problems/ann.secret@example.com", "/docs/problems/{code}"),
+        ("/ann.secret@example.com", "unmatched"),
+        (&format!("/customers/{id}/ann.secret"), "unmatched"),
+        (&format!("/customers/{id}"), &format!("/customers/{id}")),
+    ] {
+        let reply = service.read(path, &token).await;
+        let request = reply.header("x-request-id");
+        let line = async || {
+            let mut lines = service.lines().into_iter();
+            lines.any(|line| line["span"]["id"] == request && line["span"]["path"] == logged)
+        };
+        eventually(logged, line).await;
+    }
+    service.signal(Signal::SIGTERM);
+    assert!(service.ended().await.success());
+    for personal in ["ann.secret", "4155550123", "123456789"] {
+        assert!(!service.log().contains(personal), "{personal}: {}", service.log());
+    }
+}
+
+#[tokio::test]
 async fn no_level_of_the_log_shows_personal_data() {
     let (folder, database) = (folder(), fresh_database().await);
     let program = Program::new(folder.path()).set("DATABASE_URL", database.url());

@@ -202,6 +202,26 @@ async fn a_second_signal_does_not_wait_for_the_requests() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_it_is_asked_for() {
+    let (folder, database) = (folder(), fresh_database().await);
+    let program = Program::new(folder.path()).set("DATABASE_URL", database.url());
+    let service = program.set("BODY_TIMEOUT", NEVER).start().await;
+    let token = service.token().await;
+    for (length, answer) in [(65_536, "HTTP/1.1 100 "), (65_537, "HTTP/1.1 413 ")] {
+        let mut stream = TcpStream::connect(service.address()).await.unwrap();
+        let head = format!(
+            "POST /customers HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\
+             expect: 100-continue\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answered = read_until(&mut stream, "\r\n\r\n").await;
+        assert!(answered.starts_with(answer), "{length}: {answered}");
+    }
+    service.terminate().await;
+}
+
+#[tokio::test]
 async fn half_a_head_does_not_keep_a_connection() {
     let (folder, database) = (folder(), fresh_database().await);
     let program = Program::new(folder.path()).set("DATABASE_URL", database.url());

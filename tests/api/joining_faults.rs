@@ -16,7 +16,7 @@ use crate::support::cluster::fresh_database;
 use crate::support::gate::Gate;
 use crate::support::once::{at_once, hang_up, poll_once};
 use crate::support::program::eventually;
-use crate::support::stored::{count, written};
+use crate::support::stored::{HOLD_CREATIONS, LET_CREATIONS_GO, count, written};
 use crate::support::{JOINING, Service, Setup, stored};
 
 /// A service over a gate before its database.
@@ -51,21 +51,6 @@ async fn a_batch_whose_answer_is_lost_is_found_done_and_nothing_is_done_twice() 
     assert_eq!(written(&mut past).await, (21, 2));
     assert_eq!(count(&mut past, "customer_history").await, 21);
 }
-
-/// What holds up every creation that comes to the database, without a lock that a batch would give up,
-/// until there is a row in `go`.
-const HOLD_CREATIONS: &str = "
-    create table go ();
-    create function wait_for_go() returns trigger language plpgsql as $$
-        begin
-            while not exists (select from go) loop perform pg_sleep(0.01); end loop;
-            return null;
-        end
-    $$;
-    create trigger held before insert on customers
-        for each statement execute function wait_for_go()";
-
-const LET_CREATIONS_GO: &str = "insert into go default values";
 
 /// The backends in which creations are held up.
 async fn held_creations(past: &mut PgConnection) -> Vec<i32> {
@@ -127,6 +112,7 @@ async fn a_batch_whose_backend_is_ended_harms_nobody() {
 async fn a_store_that_is_closed_finishes_the_batch_under_way_and_those_who_wait() {
     let joining = Some(Joining { batch: 1, ..JOINING });
     let service = Service::start_with(Setup { joining, ..Setup::default() }).await;
+    service.create(&minimal()).await;
     let mut past = stored::connect(&service).await;
     run(&mut past, HOLD_CREATIONS).await;
     let body = minimal();
@@ -141,7 +127,7 @@ async fn a_store_that_is_closed_finishes_the_batch_under_way_and_those_who_wait(
             closing.await;
         });
     assert!(replies.iter().all(|reply| reply.status == 201), "{replies:?}");
-    assert_eq!(count(&mut past, "customers").await, 3);
+    assert_eq!(count(&mut past, "customers").await, 4);
 }
 
 #[tokio::test]

@@ -22,6 +22,24 @@ pub struct Sealed {
     pub security_answer: Option<Vec<u8>>,
 }
 
+/// What holds up every creation that comes to a database with customers, without a lock that a batch
+/// would give up, until [`LET_CREATIONS_GO`].
+pub const HOLD_CREATIONS: &str = "
+    create table go ();
+    create function wait_for_go() returns trigger language plpgsql as $$
+        begin
+            while exists (select from customers) and not exists (select from go) loop
+                perform pg_sleep(0.01);
+            end loop;
+            return null;
+        end
+    $$;
+    create trigger held before insert on customers
+        for each statement execute function wait_for_go()";
+
+/// What lets held creations go.
+pub const LET_CREATIONS_GO: &str = "insert into go default values";
+
 /// A connection of the test's own to the service's database.
 pub async fn connect(service: &Service) -> PgConnection {
     PgConnection::connect(service.database.url()).await.unwrap()
