@@ -234,10 +234,17 @@ impl Verifier {
         self.0.verified.len()
     }
 
+    /// Holds a token as another one is held, but until another time.
+    #[cfg(test)]
+    pub(super) fn hold_as(&self, token: &str, other: &str, until: Instant) {
+        let verified = self.0.verified.get(&TokenHash::of(other)).expect("the other is held");
+        self.0.verified.keep(TokenHash::of(token), Verified { until, ..verified });
+    }
+
     /// Until when a token is held.
     #[cfg(test)]
     pub(super) fn held_until(&self, token: &str) -> Option<Instant> {
-        self.0.verified.until(&TokenHash::of(token))
+        self.0.verified.get(&TokenHash::of(token)).map(|verified| verified.until)
     }
 }
 

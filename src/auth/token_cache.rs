@@ -74,7 +74,7 @@ impl TokenCache {
     }
 
     #[cfg(test)]
-    pub(super) fn until(&self, hash: &TokenHash) -> Option<Instant> {
-        self.0.get(hash).map(|verified| verified.until)
+    pub(super) fn get(&self, hash: &TokenHash) -> Option<Verified> {
+        self.0.get(hash)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::super::token_cache::MAX_AGE;
-use super::super::{TokenError, TokenRules};
+use super::super::{TokenError, TokenRules, Verifier};
 use super::issuer::Issuer;
 use super::keys::{ED25519, P256, base64, ed25519};
 use super::{claims, rules, verified};
@@ -52,17 +52,39 @@ async fn a_held_token_does_not_vouch_for_one_with_another_signature() {
     assert_eq!(verified(&verifier, &forged, now).await, Err(TokenError::BadSignature));
 }
 
+/// A token that only the cache can pass, held as a good one is until an hour from `now`.
+async fn forged_and_held(verifier: &Verifier, now: Instant) -> String {
+    let good = ED25519.token("k", &claims(&json!({})));
+    assert!(verified(verifier, &good, now).await.is_ok());
+    let (signed, _) = good.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", base64([7; 64]));
+    verifier.hold_as(&forged, &good, now + Duration::from_hours(1));
+    forged
+}
+
+#[tokio::test]
+async fn a_held_token_is_not_verified_again_until_its_time() {
+    let issuer = Issuer::of(&[ED25519.jwk("k")]).await;
+    let (verifier, now) = (issuer.verifier(), Instant::now());
+    let forged = forged_and_held(&verifier, now).await;
+    assert!(verified(&verifier, &forged, now).await.is_ok(), "it is not looked at");
+    let until = now + Duration::from_secs(10);
+    verifier.hold_as(&forged, &forged, until);
+    let just_before = until.checked_sub(Duration::from_nanos(1)).unwrap();
+    assert!(verified(&verifier, &forged, just_before).await.is_ok());
+    assert_eq!(verified(&verifier, &forged, until).await, Err(TokenError::BadSignature));
+}
+
 #[tokio::test]
 async fn a_held_token_falls_with_its_key() {
     let issuer = Issuer::of(&[ED25519.jwk("k")]).await;
     let (verifier, now) = (issuer.verifier(), Instant::now());
-    let token = ED25519.token("k", &claims(&json!({})));
-    assert!(verified(&verifier, &token, now).await.is_ok());
+    let forged = forged_and_held(&verifier, now).await;
     // The same name for another key: what the old one signed is worth nothing.
     issuer.publishes(&[ed25519().jwk("k")]);
-    assert_eq!(verified(&verifier, &token, now + MAX_AGE).await, Err(TokenError::BadSignature));
+    assert_eq!(verified(&verifier, &forged, now + MAX_AGE).await, Err(TokenError::BadSignature));
     issuer.publishes(&[P256.jwk("other")]);
-    assert_eq!(verified(&verifier, &token, now + 2 * MAX_AGE).await, Err(TokenError::UnknownKey));
+    assert_eq!(verified(&verifier, &forged, now + 2 * MAX_AGE).await, Err(TokenError::UnknownKey));
 }
 
 #[tokio::test]
