@@ -10,6 +10,8 @@ from .servers import Caller
 from .wrk import Wrk
 
 SIZES = [10_000, 100_000, 1_000_000, 3_000_000]
+# Up to so many customers are exported with secrets too, which puts an entry into each one's history.
+WITH_SECRETS = 100_000
 # What a customer takes of the disk while it grows, in bytes: its rows, indexes and lines, with room.
 ROOM = 8_000
 
@@ -35,6 +37,8 @@ def growth(programs, sizes, seconds, rounds, depth):
         if page := deep(Caller(server, token), depth, size):
             told["deep"] = {"depth": depth, **deep_pages(wrk, server, seconds, rounds, page)}
         told["export"] = export(programs, size)
+        if size <= WITH_SECRETS:
+            told["secrets"] = export(programs, size, "--with-secrets")
         steps.append(told)
     return {"seconds": seconds, "rounds": rounds, "steps": steps}
 
@@ -90,14 +94,14 @@ def deep_pages(wrk, server, seconds, rounds, path):
     return {"first": first, "far": far}
 
 
-def export(programs, size):
+def export(programs, size, *options):
     """All customers into a file, which goes again."""
     lines = programs.folder / "export.ndjson"
-    took = programs.timed("growth", "export", "--output", lines)
+    took = programs.timed("growth", "export", *options, "--output", lines)
     count = int(took["told"].split()[0])
     lines.unlink()
     if count < size:
         sys.exit(f"{count} of {size} customers were exported")
     told = {"lines": count, "rate": count / took["seconds"], **took}
-    print(f"{size:9,} customers, export: {told['rate']:.0f} a second, {told['memory']:.0f} MB", flush=True)
+    print(f"{size:9,} customers, {' '.join(['export', *options])}: {told['rate']:.0f} a second, {told['memory']:.0f} MB", flush=True)
     return told

@@ -81,7 +81,7 @@ def growth_targets(found):
 
 def soak_marks(found):
     memory = found["memory"]
-    return memory[0], memory[min(60, len(memory) // 10)], memory[-1], max(memory)
+    return memory[0], memory[len(memory) // 10], memory[-1], max(memory)
 
 
 def soak_targets(found):
@@ -130,6 +130,20 @@ def connections(found):
                     "baseline: requests a second", "p50, ms", "p99, ms"], rows)]
 
 
+def settings(found):
+    def told(setting):
+        return ", ".join(f"`{name}={value}`" for name, value in setting.items())
+
+    names = list(dict.fromkeys(told(one["setting"]) for one in found["measured"]))
+    kinds = list(dict.fromkeys(one["kind"] for one in found["measured"]))
+    rows = [[name, *(spread(rates) if (rates := [one["rate"] for one in found["measured"]
+                                                 if (told(one["setting"]), one["kind"]) == (name, kind)]) else ""
+                     for kind in kinds)] for name in names]
+    return [f"Requests a second at 64 connections, {max(1, found['seconds'] // 2)} s each, {found['rounds']} rounds in "
+            "which the order turns. `PAGE` is the first page of the list, which is not joined.", "",
+            *table(["", *(kind.upper() for kind in kinds)], rows)]
+
+
 def of_service(found):
     return [one for one in found["measured"] if one["name"] == "service"]
 
@@ -176,8 +190,11 @@ def growth(found):
     if deep:
         depth = next(step["deep"]["depth"] for step in steps if "deep" in step)
         lines += table(["customers", "page 1: p50, ms", "p99, ms", f"page {depth:,}: p50, ms", "p99, ms"], deep)
-    return lines + table(["customers", "database, MB", "import: lines", "a second", "most memory, MB",
-                          "export: lines", "a second", "most memory, MB"], transfers)
+    lines += table(["customers", "database, MB", "import: lines", "a second", "most memory, MB",
+                    "export: lines", "a second", "most memory, MB"], transfers)
+    secrets = [f"{one['lines']:,} lines {one['rate']:,.0f} a second, {one['memory']:.0f} MB at most"
+               for step in steps if (one := step.get("secrets"))]
+    return [*lines, f"With secrets, each of which is told in a history: {'; '.join(secrets)}.", ""] if secrets else lines
 
 
 def soak(found):
@@ -196,6 +213,7 @@ STAGES = {
     "rates": ("Rates and latencies", rates, rate_targets),
     "half": ("At half the highest rate", half, half_targets),
     "connections": ("Connections", connections, None),
+    "settings": ("Settings", settings, None),
     "growth": ("Growth", growth, growth_targets),
     "soak": ("Memory", soak, soak_targets),
     "idle": ("Idle", idle, idle_targets),

@@ -16,13 +16,17 @@ from .system import ROOT, output, run
 SCOPES = "customers:read customers:write"
 
 
+# What programs under test take over from the shell: where programs and libraries are, and no setting.
+INHERITED = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
+
+
 class Server:
     """A running service or baseline. Its log goes to a file."""
 
     def __init__(self, name, command, environment, log):
         self.name, self.log = name, log
         with open(log, "w") as file:
-            self.process = subprocess.Popen(command, env={**os.environ, **environment},
+            self.process = subprocess.Popen(command, env={**INHERITED, **environment},
                                             stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
         self.pid = self.process.pid
         self.url = f"http://{self._address()}"
@@ -70,12 +74,11 @@ class Programs:
     """The programs under test, the cluster that they use, and their keys."""
 
     def __init__(self, folder, release, build):
-        self.folder = folder
+        self.folder, self.running, self.started, self.postgres = folder, [], 0, None
         if build:
             run("cargo", "build", "--locked", "--workspace", *(["--release"] if release else []), cwd=ROOT)
         target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / ("release" if release else "debug")
         self.service_program, self.baseline_program = target / "customer-accounts", target / "baseline"
-        self.running = []
         self.postgres = Postgres(folder)
         self.keyring = folder / "keyring.json"
         self.keyring.touch(mode=0o600)
@@ -86,8 +89,9 @@ class Programs:
         return {"DATABASE_URL": self.postgres.url(database), "KEYRING_FILE": str(self.keyring),
                 "DATA_DIR": str(self.folder / "data"), "LISTEN_ADDR": "127.0.0.1:0", "LOG_FORMAT": "json"}
 
-    def service(self, database):
-        server = self._started("service", [self.service_program, "serve"], self.environment(database))
+    def service(self, database, settings=None):
+        environment = self.environment(database) | (settings or {})
+        server = self._started("service", [self.service_program, "serve"], environment)
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
         for _ in range(600):
             connection.request("GET", "/readyz")
@@ -103,21 +107,26 @@ class Programs:
             "DATABASE_URL": self.postgres.url(database), "LISTEN_ADDR": "127.0.0.1:0"})
 
     def _started(self, name, command, environment):
-        server = Server(name, command, environment, self.folder / f"{name}-{len(self.running)}.log")
+        self.started += 1
+        server = Server(name, command, environment, self.folder / f"{name}-{self.started}.log")
         self.running.append(server)
         return server
+
+    def stop_one(self, server):
+        self.running.remove(server)
+        server.stop()
 
     def token(self):
         """For as long as a whole run may take."""
         return self.command("service", "token", "--scope", SCOPES, "--expires-in", "4h").stdout.strip()
 
     def command(self, database, *arguments):
-        environment = {**os.environ, **self.environment(database), "LOG_LEVEL": "warn"}
+        environment = {**INHERITED, **self.environment(database), "LOG_LEVEL": "warn"}
         return run(self.service_program, *arguments, env=environment, stdout=subprocess.PIPE)
 
     def timed(self, database, *arguments):
         """Runs a command; its seconds, and the most memory that it had, in megabytes."""
-        environment = {**os.environ, **self.environment(database), "LOG_LEVEL": "warn"}
+        environment = {**INHERITED, **self.environment(database), "LOG_LEVEL": "warn"}
         begun = time.monotonic()
         process = subprocess.Popen([self.service_program, *arguments], env=environment,
                                    stdout=subprocess.PIPE, text=True)
@@ -148,7 +157,8 @@ class Programs:
     def stop(self):
         for server in self.running:
             server.stop()
-        self.postgres.stop()
+        if self.postgres:
+            self.postgres.stop()
 
 
 def generate(path, first, count):

@@ -9,6 +9,10 @@ from .wrk import Wrk
 
 KINDS = ["get", "post", "patch"]
 CONNECTIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+# What is tried beside the defaults: lanes and batches for what is joined, the pool for what is not.
+JOINED = [{"DATABASE_LANES": str(lanes), "DATABASE_MAX_BATCH": str(batch)}
+          for lanes, batch in [(1, 16), (1, 64), (1, 256), (2, 64)]]
+POOLED = [{"DATABASE_MAX_CONNECTIONS": str(count)} for count in (8, 16, 32)]
 # Requests of the soak and of the half rate come over so many connections.
 MANY = 64
 
@@ -62,6 +66,24 @@ def connections(pair, counts):
     return {"seconds": seconds, "measured": [
         pair.load(name, kind, count, seconds)
         for kind in KINDS for count in counts for name in pair.servers]}
+
+
+def settings(pair):
+    """The service under other settings, in turn, on the database of the first."""
+    measured = []
+    for number in range(pair.rounds):
+        for kinds, tried in [(KINDS, JOINED), (["page"], POOLED)]:
+            turn = number % len(tried)
+            for setting in tried[turn:] + tried[:turn]:
+                server = pair.programs.service("service", setting)
+                for kind in kinds:
+                    pair.programs.postgres.settle("service")
+                    result = pair.wrk.load(server, kind, MANY, max(1, pair.seconds // 2), page="/customers")
+                    measured.append({"round": number, "setting": setting, **result})
+                    told = ", ".join(f"{name}={value}" for name, value in setting.items())
+                    print(f"{told}: {kind} {result['rate']:.0f}/s", flush=True)
+                pair.programs.stop_one(server)
+    return {"measured": measured}
 
 
 def half(pair):

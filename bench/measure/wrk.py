@@ -75,7 +75,7 @@ class Wrk:
         script.write_text(_script(kind, self.count, page, searches, delay))
         before = (system.cpu(server.pid), self.postgres.cpu())
         client = subprocess.Popen(
-            ["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{seconds}s", "-s", script,
+            ["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script,
              server.url], env={**os.environ, "TOKEN": self.token}, stdout=subprocess.PIPE, text=True)
         printed = client.stdout.read()
         # Waited for so, that its own time is told.

@@ -9,6 +9,7 @@ use std::fmt::{self, Debug};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -29,7 +30,9 @@ where
         mut line: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let about = event.metadata();
+        // What comes through the `log` crate has its real place in fields.
+        let of_log = event.normalized_metadata();
+        let about = of_log.as_ref().unwrap_or_else(|| event.metadata());
         line.write_str(r#"{"timestamp":""#)?;
         SystemTime.format_time(&mut line)?;
         write!(line, r#"","level":"{}""#, about.level())?;
@@ -66,7 +69,7 @@ struct Visitor<'writer> {
 
 impl Visitor<'_> {
     fn member(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        if self.written.is_ok() {
+        if self.written.is_ok() && !field.name().starts_with("log.") {
             // Names are those in the source, where nothing has to be escaped.
             let name = [",\"", field.name(), "\":"];
             self.written = name
@@ -204,6 +207,22 @@ mod tests {
             "error": "it \"broke\"",
             "target": module_path!(),
         });
+        assert_eq!(written, [expected]);
+    }
+
+    #[test]
+    fn what_another_library_logs_has_that_librarys_name() {
+        let written = lines(|| {
+            let record = tracing_log::log::Record::builder()
+                .level(tracing_log::log::Level::Warn)
+                .target("rustls")
+                .module_path(Some("rustls::verify"))
+                .args(format_args!("no \"certificate\""))
+                .build();
+            tracing_log::format_trace(&record).unwrap();
+        });
+        let expected =
+            json!({ "level": "WARN", "message": "no \"certificate\"", "target": "rustls" });
         assert_eq!(written, [expected]);
     }
 
