@@ -18,6 +18,11 @@ use crate::app::App;
 use crate::auth::{Principal, Scope};
 use crate::wire::json;
 
+/// The longest body that is read and dropped, in bytes.
+const LONGEST_DROPPED: u64 = 8 << 20;
+/// What is left of a body is not read, so the connection cannot serve another request.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
 /// A scope as a type: a handler that takes `Caller<Write>` cannot be reached without it.
 pub(super) trait Requires {
     const SCOPE: Scope;
@@ -189,23 +194,34 @@ async fn read_json(
         });
     }
     let bytes =
-        tokio::time::timeout(app.limits.body_timeout, read(body, app.limits.body)).await.map_err(
-            |_| Problem::new(ProblemCode::RequestTimeout, "the body did not arrive in time"),
-        )??;
+        tokio::time::timeout(app.limits.body_timeout, read(&parts.headers, body, app.limits.body))
+            .await
+            .map_err(|_| {
+                Problem::new(ProblemCode::RequestTimeout, "the body did not arrive in time")
+            })??;
     Ok(json::parse(&bytes)?)
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+/// Reads a body to its end, or refuses it as soon as it is known to be too large. A caller who said
+/// how long it is, and sends it without asking whether it may, hears an answer only once all is sent: so
+/// that much is read and dropped, up to [`LONGEST_DROPPED`].
+async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(ProblemCode::BodyTooLarge, format!("the body may have {limit} bytes at most"))
     };
-    // Before the first byte is asked for, of a caller who waits to be told to go on.
-    if body.size_hint().lower() > limit as u64 {
+    let length = body.size_hint().lower();
+    if length > limit as u64 {
+        if headers.contains_key(header::EXPECT) || length > LONGEST_DROPPED {
+            return Err(too_large().with_header(header::CONNECTION, CLOSE));
+        }
+        while let Some(Ok(_)) = body.frame().await {}
         return Err(too_large());
     }
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(too_large().with_header(header::CONNECTION, CLOSE))
+        }
         Err(_) => Err(Problem::new(ProblemCode::MalformedJson, "the body broke off")),
     }
 }

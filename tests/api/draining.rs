@@ -217,6 +217,28 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_asked_for() {
         stream.write_all(head.as_bytes()).await.unwrap();
         let answered = read_until(&mut stream, "\r\n\r\n").await;
         assert!(answered.starts_with(answer), "{length}: {answered}");
+        assert_eq!(answered.contains("connection: close"), answer.contains("413"), "{answered}");
+    }
+    service.terminate().await;
+}
+
+#[tokio::test]
+async fn who_sends_a_body_that_is_too_large_hears_so() {
+    let (folder, database) = (folder(), fresh_database().await);
+    let program = Program::new(folder.path()).set("DATABASE_URL", database.url());
+    let service = program.set("BODY_TIMEOUT", NEVER).start().await;
+    let token = service.token().await;
+    let mut stream = TcpStream::connect(service.address()).await.unwrap();
+    // Nothing is read before all is sent, as simple clients do; and the connection serves on.
+    for length in [5_000_000, 65_537] {
+        let head = format!(
+            "POST /customers HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b' '; length]).await.unwrap();
+        let answered = read_until(&mut stream, "\"requestId\"").await;
+        assert!(answered.starts_with("HTTP/1.1 413 "), "{length}: {answered}");
     }
     service.terminate().await;
 }

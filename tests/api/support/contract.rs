@@ -143,7 +143,35 @@ pub fn judge(method: &str, path: &str, reply: &super::Reply) {
     judge_response(resolve(response), reply, method == "HEAD");
 }
 
+/// Headers that HTTP or its intermediaries make of an answer, and those that the document tells once for
+/// all answers. Every other one has to stand at the answer that has it.
+const HEADERS_OF_ALL: [&str; 8] = [
+    "content-type",
+    "content-length",
+    "date",
+    "connection",
+    "cache-control",
+    "vary",
+    "x-content-type-options",
+    "content-security-policy",
+];
+
 fn judge_response(response: &'static Value, reply: &super::Reply, head: bool) {
+    let declared: Vec<String> = response
+        .get("headers")
+        .and_then(Value::as_object)
+        .map(|headers| headers.keys().map(|name| name.to_ascii_lowercase()).collect())
+        .unwrap_or_default();
+    for name in reply.headers.keys().map(axum::http::HeaderName::as_str) {
+        let known = HEADERS_OF_ALL.contains(&name)
+            || name.starts_with("access-control-")
+            || declared.iter().any(|declared| declared == name);
+        assert!(
+            known,
+            "{name} stands at an answer ({}) that has none in the contract",
+            reply.status
+        );
+    }
     if let Some(headers) = response.get("headers").and_then(Value::as_object) {
         for (name, header) in headers {
             let header = resolve(header);
