@@ -4,6 +4,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
+use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -78,6 +79,10 @@ type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// The parameters of a query, each of which may stand once.
 fn pairs(query: &str) -> Result<Vec<Pair<'_>>, Problem> {
+    // The library would put a replacement character, which then is looked for.
+    if percent_decode_str(query).decode_utf8().is_err() {
+        return Err(refuse("the query is not UTF-8"));
+    }
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     let mut seen = BTreeSet::new();
     if pairs.iter().all(|(name, _)| seen.insert(name)) {

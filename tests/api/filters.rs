@@ -216,6 +216,8 @@ async fn a_query_that_is_not_understood_is_refused_rather_than_passed_over() {
         "metadata[%00]=x",
         "metadata[k]=%00",
         "metadata[k]=%0A",
+        "metadata[k]=%ff",
+        "metadata[%c3%28]=x",
         &format!("metadata[{}]=x", "k".repeat(41)),
         &format!("metadata[k]={}", "v".repeat(1025)),
     ] {
