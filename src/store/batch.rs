@@ -11,7 +11,6 @@
 //! request that needs the row.
 
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +32,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(2);
 /// How old a connection gets, so that a server that took over, or another one behind a proxy, is found.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
-/// How often a lane that itself waits looks after those who wait for it.
+/// How often it is looked after those who wait. Not a timer of each batch: the earliest of all timers wakes
+/// the thread that waits for the network when it is set.
 const SWEEP: Duration = Duration::from_millis(250);
 
 /// How requests are joined.
@@ -107,6 +107,8 @@ struct State<S: Statement> {
     busy: usize,
     /// The connections of those that are not.
     idle: Vec<Lane>,
+    /// Whether somebody looks after those who wait.
+    swept: bool,
     closed: bool,
 }
 
@@ -132,7 +134,13 @@ impl<S: Statement> Batches<S> {
             ("enable_seqscan", "off".to_owned()),
             ("jit", "off".to_owned()),
         ]);
-        let state = State { waiting: VecDeque::new(), busy: 0, idle: Vec::new(), closed: false };
+        let state = State {
+            waiting: VecDeque::new(),
+            busy: 0,
+            idle: Vec::new(),
+            swept: false,
+            closed: false,
+        };
         Self(Arc::new(Shared {
             options: options.disable_statement_logging(),
             joining: settings.joining,
@@ -146,7 +154,7 @@ impl<S: Statement> Batches<S> {
     /// Asks, with whoever else asks meanwhile. Must be called within a Tokio runtime.
     pub(super) async fn ask(&self, item: S::Item, span: Span) -> Result<S::Outcome, Failure> {
         let (answer, answered) = oneshot::channel();
-        let starts = {
+        let (starts, sweeps) = {
             let mut state = self.0.state();
             if state.closed {
                 return Err(Failure::before(sqlx::Error::PoolClosed));
@@ -157,10 +165,14 @@ impl<S: Statement> Batches<S> {
             state.waiting.push_back(Waiting { item, since: Instant::now(), span, answer });
             let starts = state.busy < self.0.joining.lanes;
             state.busy += usize::from(starts);
-            starts
+            let sweeps = !starts && !std::mem::replace(&mut state.swept, true);
+            (starts, sweeps)
         };
         if starts {
             tokio::spawn(Work::begin(Arc::clone(&self.0)).work());
+        }
+        if sweeps {
+            tokio::spawn(Arc::clone(&self.0).sweep());
         }
         // The answer is lost only where the lane's task panicked, perhaps with the statement under way.
         answered.await.unwrap_or(Err(Failure::Neighbour { perhaps_done: true }))
@@ -200,15 +212,11 @@ impl<S: Statement> Shared<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for what a lane waits for: a connection, an outcome. As long as that takes no lane comes
-    /// for those in the queue, so meanwhile those who have hung up make room, and those who have waited
-    /// too long are told so.
-    async fn sweeping<T>(&self, awaited: impl Future<Output = T>) -> T {
-        let mut awaited = pin!(awaited);
+    /// Looks after those in the queue until there are none, however long a lane itself waits for the
+    /// database: who has hung up makes room, and who has waited too long is told so.
+    async fn sweep(self: Arc<Self>) {
         loop {
-            if let Ok(done) = timeout(SWEEP, &mut awaited).await {
-                return done;
-            }
+            tokio::time::sleep(SWEEP).await;
             let mut state = self.state();
             state.waiting.retain(|waiting| !waiting.answer.is_closed());
             let now = Instant::now();
@@ -217,6 +225,10 @@ impl<S: Statement> Shared<S> {
                 && let Some(oldest) = state.waiting.pop_front()
             {
                 oldest.turn_away();
+            }
+            if state.waiting.is_empty() {
+                state.swept = false;
+                return;
             }
         }
     }
@@ -319,9 +331,7 @@ impl<S: Statement> Work<S> {
         if self.lane.is_none() {
             // On the heap, since it is rare and large: the task that is spawned would be that large.
             let connecting = Box::pin(self.shared.options.connect());
-            let connection = self
-                .shared
-                .sweeping(timeout(self.shared.longest_wait, connecting))
+            let connection = timeout(self.shared.longest_wait, connecting)
                 .await
                 .map_err(|_| Failure::before(sqlx::Error::PoolTimedOut))?
                 .map_err(Failure::before)?;
@@ -334,7 +344,7 @@ impl<S: Statement> Work<S> {
         // Taken out: after a failure, or where this task ends, nobody uses the connection again.
         let lane = self.lane.take();
         let mut lane = lane.ok_or_else(|| Failure::before(sqlx::Error::PoolClosed))?;
-        let run = self.shared.sweeping(S::run(&mut lane.connection, items));
+        let run = S::run(&mut lane.connection, items);
         let outcomes = match self.shared.statement_timeout {
             // The server's limit is off, for maintenance.
             Duration::ZERO => run.await?,
