@@ -145,7 +145,7 @@ class Programs:
         lines.unlink()
         if f" {count - there} created," not in took["told"]:
             sys.exit(f"not all were imported: {took['told']}")
-        self.postgres.settle(database, analyze=True)
+        self.postgres.settle(database)
         return {"lines": count - there, "rate": (count - there) / took["seconds"], **took}
 
     def create(self, database, count):
