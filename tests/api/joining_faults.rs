@@ -256,7 +256,7 @@ async fn who_hangs_up_makes_room_in_the_queue_even_while_no_batch_is_taken_from_
 
 #[tokio::test]
 async fn who_waits_too_long_behind_a_batch_is_told_so_while_it_runs() {
-    let acquire_timeout = Some(Duration::from_millis(100));
+    let acquire_timeout = Some(Duration::from_secs(1));
     let service = Service::start_with(Setup { acquire_timeout, ..Setup::default() }).await;
     service.create(&minimal()).await;
     let mut past = stored::connect(&service).await;
@@ -283,7 +283,7 @@ async fn who_waits_too_long_behind_a_batch_is_told_so_while_it_runs() {
 
 #[tokio::test]
 async fn who_waits_too_long_for_a_turn_is_told_so_and_leaves_it_to_the_next() {
-    let acquire_timeout = Some(Duration::from_millis(100));
+    let acquire_timeout = Some(Duration::from_secs(1));
     let service = Service::start_with(Setup { acquire_timeout, ..Setup::default() }).await;
     let customer = service.create(&minimal()).await;
     let mut holder = stored::connect(&service).await;
