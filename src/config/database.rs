@@ -29,7 +29,8 @@ pub struct Database {
     /// Most requests that wait for one kind of joined statement; further ones are answered 503 at once.
     #[arg(long, env, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
     pub database_max_queue: u32,
-    /// Longest wait for a database connection (503 after it).
+    /// Longest wait for a database connection, for a place in a joined statement, or for the turn to
+    /// write a customer (503 after it).
     #[arg(long, env, default_value = "3s", value_parser = time_limit, value_name = "TIME")]
     pub database_acquire_timeout: Duration,
     /// Longest time the database works on one statement (503 after it).

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::Connection as _;
 use tokio::task::JoinSet;
 
 use crate::support::bodies::{minimal, with};
@@ -54,12 +53,7 @@ async fn at_once(created: &Created, writes: Vec<Write>) -> Vec<Reply> {
     let instances: HashSet<_> = writes.iter().map(|write| Arc::as_ptr(&write.service)).collect();
     let count = i64::try_from(instances.len()).unwrap();
     let mut holder = stored::connect(&service).await;
-    let mut holds = holder.begin().await.unwrap();
-    sqlx::query("select from customers where id = $1::uuid for update")
-        .bind(&created.id)
-        .execute(&mut *holds)
-        .await
-        .unwrap();
+    let holds = stored::hold(&mut holder, &created.id).await;
 
     drop(instances);
     let mut sent = JoinSet::new();

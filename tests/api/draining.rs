@@ -42,15 +42,23 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8(read).unwrap()
 }
 
+/// Sends the head of a create whose body has a length, with more headers, a line each.
+async fn send_head(stream: &mut TcpStream, token: &str, length: usize, more: &str) {
+    let head = format!(
+        "POST /customers HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n{more}\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+}
+
+/// Asks whether the body may be sent.
+const MAY_I: &str = "expect: 100-continue\r\n";
+
 /// A create whose body is not sent yet. That the service asks for it shows that its handler waits.
 async fn create_without_body(service: &Running) -> TcpStream {
     let mut stream = TcpStream::connect(service.address()).await.unwrap();
     let (token, length) = (service.token().await, minimal().to_string().len());
-    let head = format!(
-        "POST /customers HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
-         content-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
+    send_head(&mut stream, &token, length, MAY_I).await;
     let asked = read_until(&mut stream, "\r\n\r\n").await;
     assert!(asked.starts_with("HTTP/1.1 100 "), "{asked}");
     stream
@@ -209,12 +217,7 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_asked_for() {
     let token = service.token().await;
     for (length, answer) in [(65_536, "HTTP/1.1 100 "), (65_537, "HTTP/1.1 413 ")] {
         let mut stream = TcpStream::connect(service.address()).await.unwrap();
-        let head = format!(
-            "POST /customers HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\n\
-             expect: 100-continue\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
+        send_head(&mut stream, &token, length, MAY_I).await;
         let answered = read_until(&mut stream, "\r\n\r\n").await;
         assert!(answered.starts_with(answer), "{length}: {answered}");
         assert_eq!(answered.contains("connection: close"), answer.contains("413"), "{answered}");
@@ -231,11 +234,7 @@ async fn who_sends_a_body_that_is_too_large_hears_so() {
     let mut stream = TcpStream::connect(service.address()).await.unwrap();
     // Nothing is read before all is sent, as simple clients do; and the connection serves on.
     for length in [5_000_000, 65_537] {
-        let head = format!(
-            "POST /customers HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
+        send_head(&mut stream, &token, length, "").await;
         stream.write_all(&vec![b' '; length]).await.unwrap();
         let answered = read_until(&mut stream, "\"requestId\"").await;
         assert!(answered.starts_with("HTTP/1.1 413 "), "{length}: {answered}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use customer_accounts::store::Joining;
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use crate::support::bodies::{minimal, named, with};
@@ -138,12 +138,7 @@ async fn a_row_that_somebody_holds_delays_nobody_but_who_needs_it() {
         customers.push(service.create(&named(&format!("Sarah{n}"))).await);
     }
     let mut holder = stored::connect(&service).await;
-    let mut holds = holder.begin().await.unwrap();
-    sqlx::query("select from customers where id = $1::uuid for update")
-        .bind(&customers[3].id)
-        .execute(&mut *holds)
-        .await
-        .unwrap();
+    let holds = stored::hold(&mut holder, &customers[3].id).await;
     let patch = json!({ "middleName": "Jane" });
     let (held, free): (Vec<_>, Vec<_>) =
         customers.iter().partition(|customer| customer.id == customers[3].id);
@@ -164,12 +159,7 @@ async fn many_writes_of_a_row_that_somebody_holds_take_nothing_from_others() {
     let held = service.create(&with(json!({ "securityAnswer": "Barbara Gowdy" }))).await;
     let free = service.create(&minimal()).await;
     let mut holder = stored::connect(&service).await;
-    let mut holds = holder.begin().await.unwrap();
-    sqlx::query("select from customers where id = $1::uuid for update")
-        .bind(&held.id)
-        .execute(&mut *holds)
-        .await
-        .unwrap();
+    let holds = stored::hold(&mut holder, &held.id).await;
     let changes: Vec<Value> = (0..40).map(|n| json!({ "middleName": format!("N{n}") })).collect();
     let verify = format!("{}/security-answer/verify", held.path);
     let answer = json!({ "answer": "barbara gowdy" });
@@ -287,12 +277,7 @@ async fn who_waits_too_long_for_a_turn_is_told_so_and_leaves_it_to_the_next() {
     let service = Service::start_with(Setup { acquire_timeout, ..Setup::default() }).await;
     let customer = service.create(&minimal()).await;
     let mut holder = stored::connect(&service).await;
-    let mut holds = holder.begin().await.unwrap();
-    sqlx::query("select from customers where id = $1::uuid for update")
-        .bind(&customer.id)
-        .execute(&mut *holds)
-        .await
-        .unwrap();
+    let holds = stored::hold(&mut holder, &customer.id).await;
     let change = json!({ "middleName": "Jane" });
     let first = service.patch(&customer.path, &change).send();
     let others = at_once((0..3).map(|_| service.patch(&customer.path, &change).send()));

@@ -1,6 +1,6 @@
 //! The integration tests: one binary, whose modules mirror the routes and the parts beside them.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 mod actors;
 mod amend;

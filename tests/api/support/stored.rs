@@ -1,6 +1,6 @@
 //! What stands in the database, for what no answer shows.
 
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
 use super::Service;
 
@@ -43,6 +43,17 @@ pub const LET_CREATIONS_GO: &str = "insert into go default values";
 /// A connection of the test's own to the service's database.
 pub async fn connect(service: &Service) -> PgConnection {
     PgConnection::connect(service.database.url()).await.unwrap()
+}
+
+/// Holds a customer's row, as somebody else's transaction does, until it is rolled back.
+pub async fn hold<'a>(holder: &'a mut PgConnection, id: &str) -> Transaction<'a, Postgres> {
+    let mut holds = holder.begin().await.unwrap();
+    sqlx::query("select from customers where id = $1::uuid for update")
+        .bind(id)
+        .execute(&mut *holds)
+        .await
+        .unwrap();
+    holds
 }
 
 /// Everything that is stored of a customer, and which transaction wrote its row: no write can leave
