@@ -43,8 +43,8 @@ class Postgres:
         return self.client("psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement, database)
 
     def settle(self, database):
-        """Clears up after writes, so that the next measurement does not pay for them: nor for the automatic
-        vacuum and analysis, which took up to 0.4 of a core for minutes."""
+        """Clears up after writes, so that the next measurement does not pay for them, and leaves nothing to
+        the automatic vacuum, which would run into it."""
         self.psql("vacuum analyze", database)
         self.psql("checkpoint")
 
